@@ -1,0 +1,1 @@
+"""Running untrusted or expensive work: sandbox, worker pool, limits and cache; knows nothing of the loop."""

@@ -1,0 +1,1 @@
+"""A PyTorch ATen backend in Triton: catalog, synthesis, lint, compile, evaluation and export."""

@@ -1,0 +1,1 @@
+"""Manuals and profiles in, cited passages out; rules learned from runs."""
