@@ -1,0 +1,76 @@
+"""What the event log already knows about one problem, in the form the loop carries on from; it evaluates nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.events import Event, EventLog
+from agents.protocols import Cost, Proposal, Trial
+from agents.records import evaluation_from_json, proposal_from_json
+from agents.stop import Stop
+from sysmith_errors import InputError
+
+# The kinds of event that the loop writes for each problem, in the order they come.
+PROBLEM_STARTED = "problem_started"  # analysis
+PROPOSAL_STARTED = "proposal_started"  # index, asked_at, proposal, spent
+TRIAL_FINISHED = "trial_finished"  # index, content_hash, evaluation, spent
+PROPOSER_FAILED = "proposer_failed"  # proposer, error
+PROBLEM_FINISHED = "problem_finished"  # stop, complete, trials, best, spent
+REFLECTION_FAILED = "reflection_failed"  # error
+
+
+@dataclass
+class Memory:
+    """``pending`` was started and never finished; ``asked_at`` is the length of the history that the proposers last saw;
+    ``stop`` is set where the problem was finished and nothing would come of trying again."""
+
+    trials: list[Trial] = field(default_factory=list)
+    pending: Proposal | None = None
+    asked_at: int = 0
+    spent: Cost = Cost()
+    stop: Stop | None = None
+    started: bool = False
+
+
+def recall(log: EventLog, problem: str) -> Memory:
+    """Read the events of ``problem``. Raises InputError naming file and line for an event that makes no sense."""
+    memory = Memory()
+    for event in log.of(problem):
+        try:
+            _take(memory, problem, event, log.unpack(event))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{log.path}, line {event.seq}: the {event.kind} event is damaged ({type(error).__name__}: {error})",
+                mend="Restore the file from a copy, or start a new run.",
+            ) from error
+    return memory
+
+
+def _take(memory: Memory, problem: str, event: Event, data: Mapping[str, Any]) -> None:
+    if event.kind == PROBLEM_STARTED:
+        memory.started = True
+    elif event.kind == PROPOSAL_STARTED:
+        # It may follow another that never finished: a resumed loop starts the same proposal again.
+        _expect_index(memory, data)
+        memory.pending = proposal_from_json(data["proposal"])
+        memory.asked_at = int(data["asked_at"])
+        memory.spent = Cost(**data["spent"])
+        memory.stop = None
+    elif event.kind == TRIAL_FINISHED:
+        _expect_index(memory, data)
+        if memory.pending is None or memory.pending.content_hash != data["content_hash"]:
+            raise ValueError("it finishes a proposal that was not started")
+        evaluation = evaluation_from_json(data["evaluation"])
+        memory.trials.append(Trial(problem, len(memory.trials), memory.pending, evaluation))
+        memory.pending = None
+        memory.spent = Cost(**data["spent"])
+    elif event.kind == PROBLEM_FINISHED:
+        memory.spent = Cost(**data["spent"])
+        memory.stop = Stop(data["stop"]["kind"], data["stop"]["text"]) if data["complete"] else None
+
+
+def _expect_index(memory: Memory, data: Mapping[str, Any]) -> None:
+    if data["index"] != len(memory.trials):
+        raise ValueError(f"trial {data['index']!r} where {len(memory.trials)} was due")

@@ -1,0 +1,1 @@
+"""Ahead-of-time compilation of the kernel specialisations that ran; linting and running them live elsewhere."""

@@ -1,0 +1,184 @@
+"""Serve ATen calls with generated kernels: the dispatch mode, its guard and its counts; compares no results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .overloads import functional_of, kind_of, overload_key
+
+_COMPOSITE = torch._C.DispatchKey.CompositeExplicitAutograd
+
+
+class MissingKernel(RuntimeError):
+    """No generated kernel, and no PyTorch composition of served overloads, covers this overload."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"no kernel serves aten {key}")
+
+
+class ForbiddenCompute(RuntimeError):
+    """A wrapper asked ATen to compute instead of launching a kernel."""
+
+    def __init__(self, key: str, inside: str) -> None:
+        self.key, self.inside = key, inside
+        super().__init__(f"the wrapper of {inside} called aten {key}, which computes; launch a kernel instead")
+
+
+class NoLaunch(RuntimeError):
+    """A wrapper returned data without launching any kernel."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the wrapper of {key} returned without launching a kernel")
+
+
+@dataclass
+class RouteStats:
+    """How each overload call was served: overload -> number of calls."""
+
+    kernel: Counter[str] = field(default_factory=Counter)
+    derived: Counter[str] = field(default_factory=Counter)
+    composite: Counter[str] = field(default_factory=Counter)
+    decomposed: Counter[str] = field(default_factory=Counter)
+    free: Counter[str] = field(default_factory=Counter)
+    host_read: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    inside_wrapper: Counter[str] = field(default_factory=Counter)
+    launches: int = 0
+
+
+class _Guard(TorchDispatchMode):
+    """Forbids ATen compute while a wrapper runs; views and allocations pass and are counted apart."""
+
+    def __init__(self, key: str, stats: RouteStats) -> None:
+        super().__init__()
+        self.key, self.stats = key, stats
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if kind_of(func) == "compute":
+            raise ForbiddenCompute(overload_key(func), self.key)
+        self.stats.inside_wrapper[overload_key(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class RoutingMode(TorchDispatchMode):
+    """Route every ATen overload to a generated kernel.
+
+    Order: a kernel of the overload's own; views, allocations and metadata by PyTorch; in-place and ``out=`` forms
+    through the functional kernel and the ``copy_`` kernel; PyTorch's backend-neutral composite or decomposition,
+    whose inner calls come back here. Anything else raises :class:`MissingKernel`, so no ATen compute kernel ever runs.
+
+    ``kernels`` maps ``add.Tensor`` to its wrapper. ``launch_count`` tells how many kernels were launched so far;
+    when given, a wrapper that returns elements without a launch raises :class:`NoLaunch`.
+    """
+
+    def __init__(
+        self,
+        kernels: Mapping[str, Callable[..., Any]],
+        *,
+        composites: frozenset[str],
+        decompositions: Mapping[Any, Callable[..., Any]],
+        launch_count: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernels, self.composites, self.decompositions = kernels, composites, decompositions
+        self.launch_count = launch_count
+        self.stats = RouteStats()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.route(func, args, kwargs or {})
+
+    def route(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Serve one call of ``func``. Raises MissingKernel, ForbiddenCompute, NoLaunch, or what the kernel raises."""
+        key = overload_key(func)
+        if key in self.kernels:
+            self.stats.kernel[key] += 1
+            return self._launch(key, args, kwargs)
+        kind = kind_of(func)
+        if kind != "compute":
+            (self.stats.host_read if kind == "host_read" else self.stats.free)[key] += 1
+            return func(*args, **kwargs)
+        functional = functional_of(func)
+        if functional is not None and key != "copy_.default":
+            self.stats.derived[key] += 1
+            return self._derive(func, functional, args, kwargs)
+        if _is_composite_implicit(func):
+            self.stats.composite[key] += 1
+            with self:
+                return func.decompose(*args, **kwargs)
+        if key in self.composites:
+            self.stats.composite[key] += 1
+            with self:
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
+        if func in self.decompositions:
+            with self:
+                result = self.decompositions[func](*args, **kwargs)
+            if result is not NotImplemented:
+                self.stats.decomposed[key] += 1
+                return result
+        impl_aten = getattr(func, "impl_aten", None)
+        if func.namespace == "prims" and impl_aten is not None:
+            self.stats.decomposed[key] += 1
+            with self:
+                return impl_aten(*args, **kwargs)
+        self.stats.missing[key] += 1
+        raise MissingKernel(key)
+
+    def _launch(self, key: str, args: Any, kwargs: Any) -> Any:
+        before = self.launch_count() if self.launch_count else 0
+        with _Guard(key, self.stats):
+            result = self.kernels[key](*args, **kwargs)
+        if self.launch_count:
+            launched = self.launch_count() - before
+            self.stats.launches += launched
+            if not launched and _elements(result):
+                raise NoLaunch(key)
+        return result
+
+    def _derive(self, func: Any, functional: Any, args: Any, kwargs: Any) -> Any:
+        names = [a.name for a in func._schema.arguments]
+        outs = [a.name for a in func._schema.arguments if a.is_out]
+        if outs:
+            bound = dict(zip(names, args, strict=False)) | kwargs
+            targets = [bound[name] for name in outs]
+            positional = args[: len(functional._schema.arguments)]
+            keywords = {k: v for k, v in kwargs.items() if k not in outs}
+        else:
+            targets, positional, keywords = [args[0]], args, kwargs
+        computed = self.route(functional, positional, keywords)
+        results = list(computed) if isinstance(computed, (tuple, list)) else [computed]
+        copy = torch.ops.aten.copy_.default
+        for target, value in zip(targets, results, strict=True):
+            if outs and target.shape != value.shape:
+                target.resize_(value.shape)
+            self.route(copy, (target, value), {})
+        return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+@cache
+def _is_composite_implicit(func: Any) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+
+def _elements(result: Any) -> int:
+    if isinstance(result, torch.Tensor):
+        return result.numel()
+    if isinstance(result, (tuple, list)):
+        return sum(_elements(item) for item in result)
+    return 1
+
+
+@contextlib.contextmanager
+def quiet_modes() -> Iterator[None]:
+    """Suspend dispatch modes, for the launcher's own bookkeeping on tensors."""
+    with torch.utils._python_dispatch._disable_current_modes():
+        yield

@@ -1,0 +1,121 @@
+"""Host helpers of wrappers: type promotion, result allocation, dimension collapsing; they compute no elements."""
+
+import torch
+import triton
+import triton.language as tl
+
+from kernelgen.synthesis.library.index import _copy_kernel
+
+_COMPUTE = {
+    torch.bool: tl.int32,
+    torch.uint8: tl.int32,
+    torch.int8: tl.int32,
+    torch.int16: tl.int32,
+    torch.int32: tl.int32,
+    torch.int64: tl.int64,
+    torch.bfloat16: tl.float32,
+    torch.float16: tl.float32,
+    torch.float32: tl.float32,
+    torch.float64: tl.float64,
+}
+
+
+def _number_dtype(number):
+    if isinstance(number, bool):
+        return torch.bool
+    if isinstance(number, int):
+        return torch.int64
+    return torch.get_default_dtype()
+
+
+def _stronger(high, low):
+    # A lower category (0-d tensor, Python number) changes the dtype only when it brings in a higher kind of number.
+    if high is None or low is None:
+        return low if high is None else high
+    if high.is_floating_point:
+        return high
+    if high == torch.bool or low.is_floating_point:
+        return torch.promote_types(high, low)
+    return high
+
+
+def _result_dtype(*operands):
+    # PyTorch's promotion: tensors with dimensions first, then 0-d tensors, then Python numbers.
+    dims, zero, number = None, None, None
+    for x in operands:
+        if x is None:
+            continue
+        if not isinstance(x, torch.Tensor):
+            d = _number_dtype(x)
+            number = d if number is None else torch.promote_types(number, d)
+        elif x.dim() > 0:
+            dims = x.dtype if dims is None else torch.promote_types(dims, x.dtype)
+        else:
+            zero = x.dtype if zero is None else torch.promote_types(zero, x.dtype)
+    return _stronger(dims, _stronger(zero, number))
+
+
+def _float_dtype(dtype):
+    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+
+def _first_tensor(*operands):
+    for x in operands:
+        if isinstance(x, torch.Tensor):
+            return x
+    raise TypeError("at least one operand must be a tensor")
+
+
+def _broadcast_shape(*operands):
+    return torch.broadcast_shapes(*[x.shape for x in operands if isinstance(x, torch.Tensor)])
+
+
+def _empty_result(shape, dtype, *operands):
+    # Like TensorIterator: the result keeps the memory order of the first operand that has the full shape.
+    for x in operands:
+        if isinstance(x, torch.Tensor) and x.shape == shape:
+            return torch.empty_like(x, dtype=dtype)
+    return torch.empty(shape, dtype=dtype, device=_first_tensor(*operands).device)
+
+
+def _strides(x, shape):
+    # Strides of x broadcast to shape; a Python number walks nowhere.
+    if not isinstance(x, torch.Tensor):
+        return (0,) * len(shape)
+    return x.expand(shape).stride()
+
+
+def _collapse(shape, *strides):
+    # Merge neighbouring dimensions that all operands walk as one, then pad to 1, 4 or 8 so few kernels get compiled.
+    dims = []
+    for d in range(len(shape)):
+        if shape[d] == 1:
+            continue
+        step = [s[d] for s in strides]
+        if dims and all(before == size_step * shape[d] for before, size_step in zip(dims[-1][1], step)):
+            dims[-1] = (dims[-1][0] * shape[d], step)
+        else:
+            dims.append((shape[d], step))
+    if not dims:
+        dims = [(1, [0] * len(strides))]
+    room = 1 if len(dims) == 1 else 4 if len(dims) <= 4 else 8
+    if len(dims) > room:
+        raise NotImplementedError("more than 8 dimensions that cannot be merged")
+    dims = [(1, [0] * len(strides))] * (room - len(dims)) + dims
+    return room, tuple(size for size, _ in dims), [tuple(step[i] for _, step in dims) for i in range(len(strides))]
+
+
+def _copy_into(out, source):
+    # Launch the copy kernel: out takes source's values, broadcast and cast.
+    numel = out.numel()
+    if numel:
+        ndim, shape, (so, ss) = _collapse(out.shape, out.stride(), _strides(source, out.shape))
+        _copy_kernel[(triton.cdiv(numel, 1024),)](out, source, numel, shape, so, ss, NDIM=ndim, BLOCK=1024)
+    return out
+
+
+def _contiguous(x, dtype=None):
+    # x itself when it is contiguous and of the dtype already, else a contiguous copy made by a kernel.
+    if x.is_contiguous() and (dtype is None or x.dtype == dtype):
+        return x
+    return _copy_into(torch.empty(x.shape, dtype=dtype or x.dtype, device=x.device), x)
