@@ -1,7 +1,7 @@
 """Content-addressed files for what is too large for an event line; it knows nothing of what they mean.
 
-A packed value is plain JSON in which every long text is replaced by ``{"$artifact": <sha256>, "bytes": n}``. Keys of the
-caller's own that begin with ``$`` are doubled to ``$$``, so no value can be mistaken for a reference.
+A packed value is plain JSON in which every long text is replaced by ``{"$artifact": <sha256>, "bytes": n}``. Keys of
+the caller's own that begin with ``$`` are doubled to ``$$``, so no value can be mistaken for a reference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def fsync_dir(path: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one and never a part. Raises OSError."""
+    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one whole. Raises OSError."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -64,7 +64,7 @@ class ArtifactStore:
         return name
 
     def get(self, name: str) -> str:
-        """The text with this hash. Raises InputError where the file is missing or its bytes no longer match its name."""
+        """The text with this hash. Raises InputError where the file is missing or its bytes do not match its name."""
         path = self.root / name
         try:
             content = path.read_bytes()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from agents.protocols import Cost
 from sysmith_errors import BudgetExhausted, InternalFault
@@ -116,13 +117,14 @@ class Budget:
     def remaining(self) -> Limits:
         """What may still be reserved, here and in the parents; None is no limit."""
         with self._lock:
-            own = {name: None if limit is None else max(0, limit - self._used(name)) for name, limit in self._each()}
-            above = vars(self.parent.remaining()) if self.parent else {}
-        both = {name: [value for value in (own[name], above.get(name)) if value is not None] for name in own}
-        return Limits(**{name: min(values, default=None) for name, values in both.items()})
+            return Limits(*(self._least_left(name) for name in vars(self.limits)))
+
+    def _least_left(self, name: str) -> Any:
+        left = [limit - b._used(name) for b in self._line() if (limit := getattr(b.limits, name)) is not None]
+        return max(0, min(left)) if left else None
 
     def reserve(self, cost: Cost) -> Reservation:
-        """Set ``cost`` aside here and in all parents, or raise BudgetExhausted, naming the limit, and set nothing aside.
+        """Set ``cost`` aside here and in all parents, or raise BudgetExhausted, naming the limit.
 
         A wall time in ``cost`` asks that so much be left on the clock.
         """

@@ -1,6 +1,7 @@
 """The append-only event log, the only state of a run; it gives events no meaning (``agents.loop`` does).
 
-One event is one line of JSON: ``{"v": 1, "seq": <line number>, "t": <Unix seconds>, "kind": ..., "problem": ..., "data": {...}}``.
+One event is one line of JSON:
+``{"v": 1, "seq": <line number>, "t": <Unix seconds>, "kind": ..., "problem": ..., "data": {...}}``.
 A line is on disk before ``append`` returns. One process writes at a time (``agents.run_dir`` holds the lock), from any
 number of its threads. A crash can only tear the last line, which is dropped when the log is next opened for writing.
 """
@@ -27,7 +28,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Event:
-    """One line. ``seq`` is its line number, from 1; ``time`` is in Unix seconds; ``data`` still has its long texts packed
+    """One line. ``seq`` is its line number, from 1; ``time`` is in Unix seconds; ``data`` has its long texts packed
     (``EventLog.unpack`` brings them back)."""
 
     seq: int

@@ -1,4 +1,4 @@
-"""The one loop behind every optimizer: analyze, propose, evaluate, until a stop rule speaks; it knows no problem domain.
+"""The one loop behind every optimizer: analyze, propose, evaluate, until a stop rule speaks; it knows no domain.
 
 The event log is the only state. Each step is on disk before the next begins, so killing the process at any moment costs
 at most the trial in flight: calling ``run_loop`` again with the same log carries on where it ended. It then starts
@@ -73,9 +73,9 @@ def run_loop(
 ) -> LoopResult:
     """Work on ``problem`` until ``stop`` speaks, the proposers are dry, the budget is gone or ``halt`` is set.
 
-    ``proposers`` come cheapest first. ``budget`` is the problem's own (a child of the run's); what the log says was spent
-    is charged to it first. ``reflect`` is called once, after the problem is finished, with all trials. A problem
-    that the log shows as finished is returned as it ended, with no part called.
+    ``proposers`` come cheapest first. ``budget`` is the problem's own (a child of the run's); what the log says
+    was spent is charged to it first. ``reflect`` is called once, after the problem is finished, with all trials. A
+    problem that the log shows as finished is returned as it ended, with no part called.
 
     Raises InputError for a damaged log, SysmithError when the log cannot be written, and what the evaluator or
     the analyzer raise for the user to mend.
@@ -116,6 +116,7 @@ def run_loop(
         "stop": asdict(verdict),
         # More time, money or luck could change the other endings, so a resumed run tries those again.
         "complete": verdict.kind in ("goal", "stalled", "dry"),
+        "asked_at": memory.asked_at,
         "trials": len(trials),
         "best": None if best is None else best.index,
         "spent": asdict(budget.spent),
@@ -131,11 +132,11 @@ def run_loop(
 
 def _candidates(memory: Memory, portfolio: Portfolio, analysis: Analysis) -> Iterator[tuple[int, Proposal]]:
     """Each proposal to try next, with the length of the history its proposer saw; ends when all proposers are dry."""
-    asked_at, trials = memory.asked_at, memory.trials
+    trials = memory.trials
     if memory.pending is not None:
-        yield asked_at, memory.pending
+        yield memory.asked_at, memory.pending
     while True:
-        anything = False
+        anything, asked_at = False, memory.asked_at
         for proposal in portfolio.propose(analysis, tuple(trials[:asked_at])):
             anything = True
             # After a resume the first round is asked again as it was, and some of it is already done.
@@ -143,7 +144,7 @@ def _candidates(memory: Memory, portfolio: Portfolio, analysis: Analysis) -> Ite
                 yield asked_at, proposal
         if not anything and asked_at == len(trials):
             return
-        asked_at = len(trials)
+        memory.asked_at = len(trials)
 
 
 class _NothingLeft(Exception):

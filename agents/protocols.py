@@ -55,7 +55,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the analyzer found: ``value`` is the evidence (a number or short text), ``where`` says where it was read."""
+    """One thing the analyzer found: ``value`` is the evidence, ``where`` is where it was read."""
 
     name: str
     value: float | int | str | bool | None
@@ -103,8 +103,8 @@ class Proposal:
     """One candidate.
 
     ``key`` is a short readable name, ``source`` says who made it (``knowledge``, ``synthesis``, ``search``,
-    ``llm:<model>``), ``rationale`` why, ``citations`` on what authority. ``payload`` is the candidate itself in plain JSON:
-    kernel sources, a configuration, a schedule. Raises ValueError for a payload that JSON cannot hold.
+    ``llm:<model>``), ``rationale`` why, ``citations`` on what authority. ``payload`` is the candidate itself in plain
+    JSON: kernel sources, a configuration, a schedule. Raises ValueError for a payload that JSON cannot hold.
     """
 
     key: str
@@ -127,8 +127,8 @@ class Proposal:
 class Evaluation:
     """What happened when a proposal ran.
 
-    ``objective`` is the number to make small, or None where passing is the whole goal. ``failed`` means the candidate is
-    wrong; ``error`` that it could not be judged. ``feedback`` is what a proposer should read before it tries again.
+    ``objective`` is the number to make small, or None where passing is the whole goal. ``failed`` means the candidate
+    is wrong; ``error`` that it could not be judged. ``feedback`` is what a proposer should read before it tries again.
     Raises ValueError for an unknown status, an objective that is not finite and metrics that JSON cannot hold.
     """
 

@@ -17,19 +17,19 @@ PROBLEM_STARTED = "problem_started"  # analysis
 PROPOSAL_STARTED = "proposal_started"  # index, asked_at, proposal, spent
 TRIAL_FINISHED = "trial_finished"  # index, content_hash, evaluation, spent
 PROPOSER_FAILED = "proposer_failed"  # proposer, error
-PROBLEM_FINISHED = "problem_finished"  # stop, complete, trials, best, spent
+PROBLEM_FINISHED = "problem_finished"  # stop, complete, asked_at, trials, best, spent
 REFLECTION_FAILED = "reflection_failed"  # error
 
 
 @dataclass
 class Memory:
-    """``pending`` was started and never finished; ``asked_at`` is the length of the history that the proposers last saw;
+    """``pending`` was started and never finished; ``asked_at`` is the length of the history the proposers last saw;
     ``stop`` is set where the problem was finished and nothing would come of trying again."""
 
     trials: list[Trial] = field(default_factory=list)
     pending: Proposal | None = None
     asked_at: int = 0
-    spent: Cost = Cost()
+    spent: Cost = field(default_factory=Cost)
     stop: Stop | None = None
     started: bool = False
 
@@ -67,6 +67,7 @@ def _take(memory: Memory, problem: str, event: Event, data: Mapping[str, Any]) -
         memory.pending = None
         memory.spent = Cost(**data["spent"])
     elif event.kind == PROBLEM_FINISHED:
+        memory.asked_at = int(data["asked_at"])  # later than the last proposal's where that round was used up
         memory.spent = Cost(**data["spent"])
         memory.stop = Stop(data["stop"]["kind"], data["stop"]["text"]) if data["complete"] else None
 

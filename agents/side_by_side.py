@@ -25,10 +25,10 @@ def run_many(
 ) -> Iterator[T]:
     """Call ``run_one`` on each problem, at most ``jobs`` at a time, and yield the results as they come.
 
-    ``run_one`` is usually ``run_loop`` with all but the problem filled in, ``halt`` included. When ``halt`` is set (from
-    a signal handler, say) or on KeyboardInterrupt, no problem is begun any more; those in flight get ``grace_s`` seconds
-    to settle, their results are yielded, the rest is abandoned, and Interrupted is raised. The first error that ``run_one``
-    raises ends the others in the same way and is raised itself. Raises ValueError for less than one job.
+    ``run_one`` is usually ``run_loop`` with all but the problem filled in, ``halt`` included. When ``halt`` is set
+    (from a signal handler, which is the surest way) or on KeyboardInterrupt, no problem is begun any more; those in
+    flight get ``grace_s`` seconds to settle, their results are yielded, the rest is abandoned, and Interrupted is
+    raised. The first error that ``run_one`` raises ends the others in the same way and is raised itself. Raises ValueError for less than one job.
     """
     if jobs < 1:
         raise ValueError(f"jobs is at least 1, not {jobs}")
@@ -49,38 +49,39 @@ def _results(
     inbox: queue.SimpleQueue[tuple[T] | _Done] = queue.SimpleQueue()
     turn = threading.Lock()
     ending = threading.Event()  # no further problem is begun, whoever asked for that
-    handed_out = 0
 
     def work() -> None:
-        nonlocal handed_out
         try:
             while not (ending.is_set() or halt.is_set()):
                 with turn:
                     problem = next(problems, None)
                     if problem is None:
                         break
-                    handed_out += 1
                 inbox.put((run_one(problem),))
             inbox.put(_Done())
         except BaseException as error:  # carried to the caller's thread and raised there
+            ending.set()
             inbox.put(_Done(error))
 
-    # Daemons, so that an abandoned evaluation cannot keep the program from ending.
     running = 0
-    for number in range(jobs):
-        threading.Thread(target=work, name=f"loop-{number}", daemon=True).start()
-        running += 1
-
+    to_start = jobs
     failure: BaseException | None = None
     stopped = False
     deadline: float | None = None
     finished = 0
     try:
-        while running:
-            try:
+        while running or to_start:
+            try:  # everything is in here, because the user's interrupt may come between any two steps
                 if deadline is None and (stopped or failure or halt.is_set()):
                     deadline = time.monotonic() + grace_s
                     ending.set()
+                    to_start = 0
+                    continue
+                if to_start:
+                    to_start, running = to_start - 1, running + 1
+                    # A daemon, so that an abandoned evaluation cannot keep the program from ending.
+                    threading.Thread(target=work, name=f"loop-{to_start}", daemon=True).start()
+                    continue
                 if deadline is not None and time.monotonic() >= deadline:
                     break
                 message = inbox.get(timeout=_TICK_S)
@@ -102,6 +103,8 @@ def _results(
                 yield message[0]
     finally:
         ending.set()
+        if running:  # also when the caller stops listening
+            halt.set()
     if failure:
         raise failure
     if halt.is_set():

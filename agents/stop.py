@@ -1,7 +1,7 @@
 """Stop rules: small functions that read the trials and the budget and say when, and why, a loop should end.
 
-A rule is called before a loop asks its proposers and after each trial. That the proposers have nothing left is not a rule:
-the loop sees it first and says so with the kind ``dry``.
+A rule is called before a loop asks its proposers and after each trial. That the proposers have nothing left is not a
+rule: the loop sees it first and says so with the kind ``dry``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ StopKind = Literal["goal", "budget", "stalled", "dry", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a loop ended, as a kind for programs and a clause for people. ``failed``: a part of the optimizer broke before
-    the proposers were through."""
+    """Why a loop ended, as a kind for programs and a clause for people. ``failed``: a part of the optimizer broke
+    before the proposers were through."""
 
     kind: StopKind
     text: str

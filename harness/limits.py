@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -54,10 +55,15 @@ def own_processes() -> int:
     return count
 
 
-def resident_bytes(pid: int) -> int:
-    """Resident memory of ``pid`` in bytes, pages shared with others left out; 0 once it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/statm").read_text().split()
-    except OSError:
-        return 0
-    return (int(fields[1]) - int(fields[2])) * _PAGE
+def proportional_bytes(pid: int) -> int:
+    """Memory of ``pid`` in bytes, each shared page divided among its sharers; 0 once the process is gone.
+
+    A process that hides its maps is counted with all its resident pages.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    return 0

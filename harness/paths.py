@@ -18,12 +18,30 @@ def code_paths() -> list[Path]:
     found = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), Path(sys.executable).parent]
     found.append(Path(sys.executable).resolve().parent.parent)
     found += import_path()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." not in name and name != "__main__" and isinstance(file, str):
+            place = Path(os.path.abspath(file))
+            # Editable installs load from places that sys.path does not name.
+            if not any(place.is_relative_to(path) for path in found):
+                found.append(place.parent if place.name == "__init__.py" else place)
     return _unique(path for path in found if path.exists())
 
 
+def executable_links() -> list[Path]:
+    """The symbolic links, one leading to the next, from ``sys.executable`` to the interpreter itself."""
+    links: list[Path] = []
+    path = Path(os.path.abspath(sys.executable))
+    while path.is_symlink() and path not in links:
+        links.append(path)
+        path = Path(os.path.abspath(path.parent / os.readlink(path)))
+    return links
+
+
 def import_path() -> list[Path]:
-    """The entries of ``sys.path`` as absolute existing paths, the current directory for the empty entry."""
-    return _unique(Path(os.path.abspath(entry)) for entry in sys.path if os.path.exists(entry or "."))
+    """The entries of ``sys.path`` as absolute existing paths, and where this package itself lies."""
+    entries = [*sys.path, str(Path(__file__).parent.parent)]
+    return _unique(Path(os.path.abspath(entry)) for entry in entries if os.path.exists(entry or "."))
 
 
 def hidden_folders() -> list[Path]:
@@ -52,13 +70,14 @@ def shown_again(needed: Iterable[Path], hidden: Iterable[Path]) -> list[Path]:
     for path in needed:
         if any(place.is_relative_to(path) and place.name != ".sysmith" for place in places):
             if any(path.is_relative_to(place) for place in places):
-                shown += _importable(path)
+                shown += importable(path)
         elif any(path.is_relative_to(place) for place in places):
             shown.append(path)
     return _unique(shown)
 
 
-def _importable(folder: Path) -> list[Path]:
+def importable(folder: Path) -> list[Path]:
+    """The visible packages and modules directly in ``folder``; none where it cannot be read."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Buffer, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sysmith_errors import SysmithError
+
+# Anything with the buffer protocol (bytes, bytearray, a NumPy array); Python has a name for it only from 3.12 on.
+Buffer = Any
 
 MAGIC: Final = b"SYM"
 KIND_MESSAGE: Final = 0
@@ -52,7 +55,9 @@ def encode(message: Message) -> list[memoryview]:
         raise ProtocolError(f"the message body is not JSON: {error}") from None
     views = [_as_bytes(array) for array in message.arrays]
     if len(text) > MAX_JSON_BYTES or len(views) > MAX_BUFFERS:
-        raise ProtocolError(f"a message of {len(text)} JSON bytes and {len(views)} buffers is larger than a frame may be")
+        raise ProtocolError(
+            f"a message of {len(text)} JSON bytes and {len(views)} buffers is larger than a frame may be"
+        )
     head = _PREFIX.pack(MAGIC, message.kind, len(views), len(text))
     sizes = struct.pack(f"<{len(views)}Q", *(view.nbytes for view in views))
     return [memoryview(head + sizes + text), *views]

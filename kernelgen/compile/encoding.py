@@ -17,7 +17,8 @@ JsonValue = Any  # JSON has no finite recursive type that mypy follows without n
 
 # Triton's own short names, as `triton.language.str_to_ty` reads them.
 DTYPE_NAMES = frozenset(
-    "fp8e4nv fp8e4b8 fp8e5 fp8e5b16 fp8e4b15 fp16 bf16 fp32 fp64 i1 i8 i16 i32 i64 u8 u16 u32 u64".split()
+    {"fp8e4nv", "fp8e4b8", "fp8e5", "fp8e5b16", "fp8e4b15", "fp16", "bf16", "fp32", "fp64", "i1"}
+    | {f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64)}
 )
 
 

@@ -103,7 +103,8 @@ def specialise(fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Speci
 
 
 def _build(kernel: str, plan: tuple[_Param, ...], described: list[Any], options: tuple[Any, ...]) -> Specialisation:
-    signature, constants = [], []
+    signature: list[tuple[str, ParamType]] = []
+    constants: list[tuple[str, Any]] = []
     for param, item in zip(plan, described, strict=True):
         kind = _type_of(item)
         signature.append((param.name, kind))
@@ -191,7 +192,7 @@ def _options(function: Any, plan: tuple[_Param, ...], kwargs: Mapping[str, Any])
             continue
         if name not in LAUNCH_OPTIONS:
             raise NotSpecialisable(
-                f"{function.__name__} was launched with {name}=, which is neither one of its parameters nor a launch option",
+                f"{function.__name__} was launched with {name}=, neither a parameter nor a launch option",
                 mend=f"Launch options are {', '.join(sorted(LAUNCH_OPTIONS))}.",
             )
         if value is None:

@@ -23,7 +23,8 @@ ParamType = Any
 # What a launch may set besides parameters. Options that name files or tool flags (ir_override, ptx_options,
 # extern_libs, ...) are left out: they would compile something other than the kernel.
 LAUNCH_OPTIONS = frozenset(
-    "num_warps num_stages num_ctas maxnreg enable_fp_fusion waves_per_eu matrix_instr_nonkdim kpack".split()
+    {"num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "waves_per_eu"}
+    | {"matrix_instr_nonkdim", "kpack"}
 )
 
 _TYPE = re.compile(r"constexpr|(\*k?)*(fp8e4nv|fp8e4b8|fp8e5|fp8e5b16|fp8e4b15|fp16|bf16|fp32|fp64|[iu](1|8|16|32|64))")
@@ -62,7 +63,8 @@ class Specialisation:
 
     def __str__(self) -> str:
         constants = dict(self.constants)
-        parts = [f"{name}={constants[name]!r}" if name in constants else f"{name}: {kind}" for name, kind in self.signature]
+        shown = ((name, f"={constants[name]!r}" if name in constants else f": {kind}") for name, kind in self.signature)
+        parts = [name + value for name, value in shown]
         parts += [f"{name}={value!r}" for name, value in self.options]
         return f"{self.kernel}({', '.join(parts)})"
 
@@ -98,9 +100,7 @@ class Specialisation:
             raise _wrong("options", f"an object with keys among {sorted(LAUNCH_OPTIONS)}", options)
         if not all(isinstance(value, (bool, int)) for value in options.values()):
             raise _wrong("options", "an object of integers and booleans", options)
-        return cls(
-            kernel, params, tuple((place, constants[place]) for place in places), tuple(sorted(options.items()))
-        )
+        return cls(kernel, params, tuple((place, constants[place]) for place in places), tuple(sorted(options.items())))
 
 
 def constant_places(name: str, kind: ParamType) -> Iterator[str]:

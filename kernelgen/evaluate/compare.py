@@ -15,8 +15,11 @@ def difference(
     ``tolerance`` is (rtol, atol) or None for ``torch.testing``'s defaults. Integers and booleans compare exactly.
     """
     if want.error:
-        return "" if got.error == want.error else f"PyTorch raises {want.error}; the candidate " + (
-            f"raised {got.error}: {got.message}" if got.error else "returned a value"
+        return (
+            ""
+            if got.error == want.error
+            else f"PyTorch raises {want.error}; the candidate "
+            + (f"raised {got.error}: {got.message}" if got.error else "returned a value")
         )
     if got.error:
         return f"raised {got.error}: {got.message}"

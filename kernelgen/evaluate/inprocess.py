@@ -55,7 +55,10 @@ def main(arguments: list[str]) -> int:
                 opinfo.seed_everything(label)
                 want = observe(lambda e=entry, s=sample: e(s.input, *s.args, **s.kwargs), sample)
                 mode = RoutingMode(
-                    kernels, composites=COMPOSITES, decompositions=rules, launch_count=lambda: interpreter.LAUNCHES.count
+                    kernels,
+                    composites=COMPOSITES,
+                    decompositions=rules,
+                    launch_count=lambda: interpreter.LAUNCHES.count,
                 )
 
                 def call(e: Any = entry, s: Any = twin, m: Any = mode) -> Any:
@@ -79,7 +82,12 @@ def main(arguments: list[str]) -> int:
             continue
         blockers.update(missing.keys())
         state = "ok  " if passed == total else "FAIL"
-        print(f"{state} {name}: {passed}/{total} {time.perf_counter() - began:.1f}s", f"missing {sorted(missing)}" if missing else "", first, flush=True)
+        print(
+            f"{state} {name}: {passed}/{total} {time.perf_counter() - began:.1f}s",
+            f"missing {sorted(missing)}" if missing else "",
+            first,
+            flush=True,
+        )
     print(f"{passed_names} of {len(names)} names pass")
     if len(names) > 20:
         print("overloads without a kernel:", blockers.most_common(40))

@@ -10,6 +10,11 @@ from typing import Any
 from kernelgen.runtime.overloads import function_name
 
 
+def overload_of_file(filename: str) -> str:
+    """Return the label that :func:`load_source` gave a file of this name."""
+    return filename.removeprefix("<kernel ").removesuffix(">")
+
+
 def load_source(text: str, label: str) -> types.ModuleType:
     """Execute a kernel file's text as a module named after ``label``. Raises whatever the file raises."""
     filename = f"<kernel {label}>"

@@ -43,7 +43,7 @@ def tensor_leaf(x: torch.Tensor, inputs: list[torch.Tensor]) -> Leaf:
     if x.numel():
         pointer = x.untyped_storage().data_ptr()
         alias = next((i for i, t in enumerate(inputs) if _storage(t) == pointer), -1)
-    plain = x.detach().resolve_conj().resolve_neg().contiguous()
+    plain = x.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
     data = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
     return Leaf(dtype, tuple(x.shape), tuple(x.stride()), data, alias)
 
@@ -75,6 +75,7 @@ def observe(call: Callable[[], Any], sample: Any) -> Observation:
         return Observation(error=type(error).__name__, message=str(error)[:2000])
     leaves, structure = tree_flatten(result)
     outputs = tuple(
-        tensor_leaf(x, inputs) if isinstance(x, torch.Tensor) else Leaf(text=f"{type(x).__name__} {x!r}") for x in leaves
+        tensor_leaf(x, inputs) if isinstance(x, torch.Tensor) else Leaf(text=f"{type(x).__name__} {x!r}")
+        for x in leaves
     )
     return Observation(outputs, str(structure), tuple(tensor_leaf(x, []) for x in inputs))

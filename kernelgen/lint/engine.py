@@ -76,5 +76,5 @@ def _check(source: Source, packs: Packs, reporter: Reporter) -> None:
     check_names(source, scopes, packs, reporter)
     check_kernel_names(source, scopes, packs, reporter)
     flow = check_wrappers(source, packs, reporter)
-    check_launches(source, flow.launched, reporter)
+    check_launches(source, flow.launched, flow.calls, reporter)
     check_kernel_flow(source, packs, flow.low_precision, reporter)

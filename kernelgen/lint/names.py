@@ -33,7 +33,7 @@ def _is_dunder(name: str) -> bool:
 def _name(source: Source, scopes: Scopes, node: ast.Name, packs: Packs, reporter: Reporter) -> None:
     if _is_dunder(node.id):
         if node.id != "__all__":
-            reporter.add("dunder", node, f"uses {node.id}")
+            reporter.add(packs.forbidden(node.id) or "dunder", node, f"uses {node.id}")
         return
     if not isinstance(node.ctx, ast.Load):
         return

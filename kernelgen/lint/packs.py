@@ -19,7 +19,7 @@ _LISTS = {
     "wrapper": (
         *("alloc", "views", "meta", "constants", "triton", "tl", "math", "attributes", "view_attributes"),
         *("meta_methods", "view_methods", "alloc_methods", "host_read_methods", "python_attributes"),
-        *("python_methods", "builtins", "decorators"),
+        *("python_methods", "ambiguous", "mutators", "builtins", "decorators"),
     ),
 }
 _TABLES = ("forbidden", "forbidden_modules", "forbidden_attributes")

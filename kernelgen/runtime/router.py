@@ -14,6 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .overloads import functional_of, kind_of, overload_key
 
+# A composition that comes back to the overload it serves (PyTorch defines some in terms of their own out= form) ends here.
+_MAX_NESTING = 2
 _COMPOSITE = torch._C.DispatchKey.CompositeExplicitAutograd
 
 
@@ -55,19 +57,30 @@ class RouteStats:
     inside_wrapper: Counter[str] = field(default_factory=Counter)
     launches: int = 0
 
+    def add(self, other: RouteStats) -> None:
+        """Add another call's counts to these."""
+        for name, value in vars(other).items():
+            if isinstance(value, Counter):
+                getattr(self, name).update(value)
+        self.launches += other.launches
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all counts as plain JSON values."""
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
 
 class _Guard(TorchDispatchMode):
     """Forbids ATen compute while a wrapper runs; views and allocations pass and are counted apart."""
 
-    def __init__(self, key: str, stats: RouteStats) -> None:
+    def __init__(self, key: str, stats: RouteStats, on_allocation: Callable[[Any], object] | None) -> None:
         super().__init__()
-        self.key, self.stats = key, stats
+        self.key, self.stats, self.on_allocation = key, stats, on_allocation
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if kind_of(func) == "compute":
             raise ForbiddenCompute(overload_key(func), self.key)
         self.stats.inside_wrapper[overload_key(func)] += 1
-        return func(*args, **(kwargs or {}))
+        return _free_call(func, args, kwargs or {}, self.on_allocation)
 
 
 class RoutingMode(TorchDispatchMode):
@@ -78,7 +91,8 @@ class RoutingMode(TorchDispatchMode):
     whose inner calls come back here. Anything else raises :class:`MissingKernel`, so no ATen compute kernel ever runs.
 
     ``kernels`` maps ``add.Tensor`` to its wrapper. ``launch_count`` tells how many kernels were launched so far;
-    when given, a wrapper that returns elements without a launch raises :class:`NoLaunch`.
+    when given, a wrapper that returns elements without a launch raises :class:`NoLaunch`. ``on_allocation`` sees each
+    fresh tensor (an evaluator fills it with poison).
     """
 
     def __init__(
@@ -88,11 +102,13 @@ class RoutingMode(TorchDispatchMode):
         composites: frozenset[str],
         decompositions: Mapping[Any, Callable[..., Any]],
         launch_count: Callable[[], int] | None = None,
+        on_allocation: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__()
         self.kernels, self.composites, self.decompositions = kernels, composites, decompositions
-        self.launch_count = launch_count
+        self.launch_count, self.on_allocation = launch_count, on_allocation
         self.stats = RouteStats()
+        self._depth: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return self.route(func, args, kwargs or {})
@@ -106,7 +122,17 @@ class RoutingMode(TorchDispatchMode):
         kind = kind_of(func)
         if kind != "compute":
             (self.stats.host_read if kind == "host_read" else self.stats.free)[key] += 1
-            return func(*args, **kwargs)
+            return _free_call(func, args, kwargs, self.on_allocation)
+        if self._depth[key] > _MAX_NESTING:
+            self.stats.missing[key] += 1
+            raise MissingKernel(key)
+        self._depth[key] += 1
+        try:
+            return self._compose(func, key, args, kwargs)
+        finally:
+            self._depth[key] -= 1
+
+    def _compose(self, func: Any, key: str, args: Any, kwargs: Any) -> Any:
         functional = functional_of(func)
         if functional is not None and key != "copy_.default":
             self.stats.derived[key] += 1
@@ -135,7 +161,7 @@ class RoutingMode(TorchDispatchMode):
 
     def _launch(self, key: str, args: Any, kwargs: Any) -> Any:
         before = self.launch_count() if self.launch_count else 0
-        with _Guard(key, self.stats):
+        with _Guard(key, self.stats, self.on_allocation):
             result = self.kernels[key](*args, **kwargs)
         if self.launch_count:
             launched = self.launch_count() - before
@@ -162,6 +188,13 @@ class RoutingMode(TorchDispatchMode):
                 target.resize_(value.shape)
             self.route(copy, (target, value), {})
         return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def _free_call(func: Any, args: Any, kwargs: Any, on_allocation: Callable[[Any], object] | None) -> Any:
+    result = func(*args, **kwargs)
+    if on_allocation is not None and kind_of(func) == "allocation" and not func._schema.is_mutable:
+        on_allocation(result)
+    return result
 
 
 @cache

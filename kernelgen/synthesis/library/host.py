@@ -1,5 +1,7 @@
 """Host helpers of wrappers: type promotion, result allocation, dimension collapsing; they compute no elements."""
 
+import math
+
 import torch
 import triton
 import triton.language as tl
@@ -17,6 +19,24 @@ _COMPUTE = {
     torch.float16: tl.float32,
     torch.float32: tl.float32,
     torch.float64: tl.float64,
+    torch.uint16: tl.int32,
+    torch.uint32: tl.int64,
+    torch.uint64: tl.uint64,
+}
+_STORAGE = {
+    torch.bool: tl.int1,
+    torch.uint8: tl.uint8,
+    torch.int8: tl.int8,
+    torch.int16: tl.int16,
+    torch.int32: tl.int32,
+    torch.int64: tl.int64,
+    torch.bfloat16: tl.bfloat16,
+    torch.float16: tl.float16,
+    torch.float32: tl.float32,
+    torch.float64: tl.float64,
+    torch.uint16: tl.uint16,
+    torch.uint32: tl.uint32,
+    torch.uint64: tl.uint64,
 }
 
 
@@ -70,12 +90,69 @@ def _broadcast_shape(*operands):
     return torch.broadcast_shapes(*[x.shape for x in operands if isinstance(x, torch.Tensor)])
 
 
-def _empty_result(shape, dtype, *operands):
-    # Like TensorIterator: the result keeps the memory order of the first operand that has the full shape.
+def _swaps(inner, outer, shape, walks):
+    # Whether dimension `outer` steps less than `inner` in the first operand that tells them apart: 1, -1 or 0.
+    for step in walks:
+        if step[inner] == 0 or step[outer] == 0:
+            continue
+        if step[inner] != step[outer]:
+            return -1 if step[inner] < step[outer] else 1
+        if shape[inner] > shape[outer]:
+            return 1
+    return 0
+
+
+def _result_strides(shape, operands):
+    # TensorIterator's order: innermost first, dimensions sorted by how the operands step, ties as in a C array.
+    walks = []
     for x in operands:
-        if isinstance(x, torch.Tensor) and x.shape == shape:
-            return torch.empty_like(x, dtype=dtype)
-    return torch.empty(shape, dtype=dtype, device=_first_tensor(*operands).device)
+        lead = len(shape) - x.dim()
+        own = [0 if x.shape[d] == 1 and shape[lead + d] != 1 else x.stride()[d] for d in range(x.dim())]
+        walks.append([0] * lead + own)
+    order = list(range(len(shape) - 1, -1, -1))
+    for i in range(1, len(order)):
+        at = i
+        for before in range(i - 1, -1, -1):
+            answer = _swaps(order[before], order[at], shape, walks)
+            if answer > 0:
+                order[before], order[at] = order[at], order[before]
+                at = before
+            elif answer < 0:
+                break
+    strides, step = [0] * len(shape), 1
+    for d in order:
+        strides[d] = step
+        step *= shape[d]
+    return tuple(strides)
+
+
+def _empty_result(shape, dtype, *operands):
+    # Like TensorIterator: the result keeps the operands' memory order, and their very strides when these are dense.
+    tensors = [x for x in operands if isinstance(x, torch.Tensor)]
+    device = _first_tensor(*operands).device
+    if all(x.shape == shape and x.is_contiguous() for x in tensors):
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.empty_strided(shape, _result_strides(shape, tensors), dtype=dtype, device=device)
+
+
+def _float_bits(x):
+    # The 64 bits of a float as a signed integer: launches carry floats as fp32, integers whole.
+    sign = -(2**63) if math.copysign(1.0, x) < 0 else 0
+    if math.isnan(x):
+        return 0x7FF8 << 48
+    if math.isinf(x):
+        return sign + (0x7FF0 << 48)
+    part, exponent = math.frexp(abs(x))
+    if part == 0 or exponent < -1021:
+        return sign + int(math.ldexp(abs(x), 1074))
+    return sign + ((exponent + 1022) << 52) + int(math.ldexp(part, 53)) - 2**52
+
+
+def _number(x, compute):
+    # How a Python number reaches a kernel that computes in this type: see _value.
+    if compute == tl.float64:
+        return _float_bits(float(x))
+    return float(x) if compute == tl.float32 else int(x)
 
 
 def _strides(x, shape):

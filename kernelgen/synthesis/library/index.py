@@ -20,8 +20,30 @@ def _offsets(index, shape, stride, NDIM: tl.constexpr):
 
 
 @triton.jit
+def _value(x, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
+    # A Python number from the host's _number as a block: fp64 comes as the 64 bits of an integer.
+    if COMPUTE == tl.float64:
+        result = tl.full([BLOCK], x, tl.int64).to(tl.float64, bitcast=True)
+    else:
+        result = tl.full([BLOCK], x, COMPUTE)
+    return result
+
+
+@triton.jit
+def _convert(x, DTYPE: tl.constexpr):
+    # x in another type as PyTorch casts: float to unsigned goes through int64, int to 16-bit float through fp32.
+    if x.dtype.is_floating() and DTYPE.is_int_unsigned():
+        x = x.to(tl.int64)
+    if x.dtype.is_int() and DTYPE.is_floating() and DTYPE != tl.float64:
+        result = x.to(tl.float32).to(DTYPE)
+    else:
+        result = x.to(DTYPE)
+    return result
+
+
+@triton.jit
 def _copy_kernel(out, source, numel, shape, out_stride, stride, NDIM: tl.constexpr, BLOCK: tl.constexpr):
     index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = index < numel
     value = tl.load(source + _offsets(index, shape, stride, NDIM), mask=live)
-    tl.store(out + _offsets(index, shape, out_stride, NDIM), value.to(out.dtype.element_ty), mask=live)
+    tl.store(out + _offsets(index, shape, out_stride, NDIM), _convert(value, out.dtype.element_ty), mask=live)

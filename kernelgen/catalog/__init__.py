@@ -1,0 +1,1 @@
+"""What there is to generate: OpInfo operators, their families, the overloads they dispatch and the reference set."""

@@ -1,0 +1,190 @@
+"""The parent's side of compiling: asks the cache first, a worker for the rest; imports neither torch nor triton."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from harness.cache import canonical_hash
+from kernelgen.compile.result import CompileResult
+from kernelgen.compile.specialisation import Specialisation
+from kernelgen.compile.targets import Target
+from sysmith_errors import InternalFault, SysmithError
+
+CHUNK = 24  # compilations asked of one child: a few seconds of work, so that a lost child costs little
+
+_SCHEMA = 1  # of the cached records; raise it when what a result means changes
+
+
+class ResultCache(Protocol):
+    """The part of harness.cache.Cache that is used here."""
+
+    def get(self, key: str) -> dict[str, Any] | None: ...
+
+    def put(self, key: str, value: dict[str, Any]) -> None: ...
+
+
+class Worker(Protocol):
+    """Runs kernelgen.compile.worker.entry on ``body`` in a fresh sandboxed child.
+
+    Yields the bodies the child sends, as they come. Raises SysmithError, saying why, when the child died or was
+    killed; what it had sent before counts.
+    """
+
+    def __call__(self, body: dict[str, Any]) -> Iterable[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class CompileJob:
+    """A kernel file and the specialisations of its kernels that ran. ``filename`` is what messages call the file."""
+
+    source: str
+    filename: str
+    specialisations: tuple[Specialisation, ...]
+
+
+@dataclass(frozen=True)
+class CompileSummary:
+    """How the results came about. ``asked`` counts distinct (file, specialisation, target)."""
+
+    asked: int
+    from_cache: int
+    compiled: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class _Pair:
+    job: CompileJob
+    specialisation: Specialisation
+    target: Target
+    key: str
+
+
+def compile_all(
+    jobs: Iterable[CompileJob],
+    targets: Sequence[Target],
+    worker: Worker,
+    cache: ResultCache | None,
+    on_result: Callable[[CompileJob, CompileResult], object],
+    *,
+    parallel: int = 1,
+    chunk: int = CHUNK,
+) -> CompileSummary:
+    """Compile every specialisation of every job for every target that compiles; each result goes to ``on_result``.
+
+    ``on_result`` is called in this thread, in no promised order, once for each distinct (file, specialisation,
+    target). ``parallel`` children work at a time. A child that dies fails only the pair it died on, after that pair
+    has had one more try alone; such a result is not cached. Raises MissingPart when a target's tool is not there.
+    """
+    wanted = [target for target in targets if target.compiles]
+    for target in wanted:
+        target.check_available()
+    toolchains = {target.name: target.toolchain() for target in wanted}
+    seen: set[str] = set()
+    from_cache = compiled = failed = 0
+    misses: list[list[_Pair]] = []
+    for job in jobs:
+        missing = []
+        source_hash = canonical_hash(job.source)
+        for specialisation in job.specialisations:
+            for target in wanted:
+                key = _key(job, source_hash, specialisation, target, toolchains[target.name])
+                if key in seen:
+                    continue
+                seen.add(key)
+                result = _cached(cache, key)
+                if result is None:
+                    missing.append(_Pair(job, specialisation, target, key))
+                    continue
+                from_cache += 1
+                failed += not result.ok
+                on_result(job, result)
+        misses += [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
+    for pair, result, keep in _spread(worker, misses, parallel):
+        if keep and cache is not None:
+            cache.put(pair.key, result.to_json())
+        compiled += 1
+        failed += not result.ok
+        on_result(pair.job, result)
+    return CompileSummary(len(seen), from_cache, compiled, failed)
+
+
+def _key(job: CompileJob, source_hash: str, specialisation: Specialisation, target: Target, toolchain: str) -> str:
+    # The whole file counts: a kernel reaches its helpers and the file's constants.
+    return canonical_hash(["compile", _SCHEMA, source_hash, job.filename, specialisation.key, target.name, toolchain])
+
+
+def _cached(cache: ResultCache | None, key: str) -> CompileResult | None:
+    record = cache.get(key) if cache is not None else None
+    try:
+        return None if record is None else CompileResult.from_json(record)
+    except InternalFault:
+        return None  # a damaged record is a miss: it is compiled again and written over
+
+
+_Outcome = tuple[_Pair, CompileResult, bool]
+
+
+def _spread(worker: Worker, chunks: list[list[_Pair]], parallel: int) -> Iterator[_Outcome]:
+    """Run chunks on ``parallel`` threads (each only waits for its child) and yield results as chunks end."""
+    if parallel <= 1:
+        for pairs in chunks:
+            yield from _run(worker, pairs)
+        return
+    waiting = iter(chunks)
+    with ThreadPoolExecutor(parallel) as pool:
+        running: set[Future[list[_Outcome]]] = set()
+        while True:
+            for pairs in islice(waiting, parallel - len(running)):
+                running.add(pool.submit(lambda pairs=pairs: list(_run(worker, pairs))))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+
+
+def _run(worker: Worker, pairs: list[_Pair]) -> Iterator[_Outcome]:
+    """Results of one chunk, all from one file. Each round answers at least one pair, so it ends."""
+    alone = False
+    while pairs:
+        batch = pairs[:1] if alone else pairs
+        answered = 0
+        fault = ""
+        try:
+            for message in worker(_request(batch)):
+                if message.get("index") is None:
+                    text = str(message.get("error") or "the file does not import")
+                    yield from ((pair, _failure(pair, text), True) for pair in pairs)
+                    return
+                if message["index"] != answered or answered >= len(batch):
+                    raise InternalFault(f"the compile worker answered {message['index']} when {answered} was due")
+                yield batch[answered], CompileResult.from_json(message["result"]), True
+                answered += 1
+        except SysmithError as error:
+            fault = str(error)
+        pairs = pairs[answered:]
+        if answered == len(batch):
+            alone = False
+        elif alone:
+            yield pairs[0], _failure(pairs[0], f"the compiler did not finish: {fault or 'it ended early'}"), False
+            pairs, alone = pairs[1:], False
+        else:
+            alone = True  # not the pair's fault yet: the child may have run out of time on all of them together
+
+
+def _request(pairs: Sequence[_Pair]) -> dict[str, Any]:
+    job = pairs[0].job
+    return {
+        "source": job.source,
+        "filename": job.filename,
+        "pairs": [{"target": pair.target.name, "specialisation": pair.specialisation.to_json()} for pair in pairs],
+    }
+
+
+def _failure(pair: _Pair, text: str) -> CompileResult:
+    return CompileResult(pair.target.name, pair.specialisation.kernel, pair.specialisation.key, ok=False, error=text)

@@ -1,0 +1,104 @@
+"""Running an operator's samples in a fixed order, with or without generated kernels; the same on both sides.
+
+The reference side and the candidate side call the same functions here, so that they see the same samples, the same
+replays and the same seeds. Nothing is compared here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kernelgen.evaluate import opinfo
+from kernelgen.evaluate.observe import Observation, input_tensors, observe
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call to judge: ``label`` is unique within an operator; ``replay`` marks the second call of a sample."""
+
+    label: str
+    dtype: str
+    entry: Any
+    sample: Any
+    replay: bool = False
+
+
+def cases(name: str, dtypes: Sequence[str], limit: int | None = None) -> list[Case]:
+    """Return all samples of ``name`` for ``dtypes``; ``limit`` bounds the samples of one dtype (for quick looks)."""
+    found = []
+    for dtype in dtypes:
+        for number, (entry, sample) in enumerate(opinfo.samples(name, dtype)):
+            if limit is not None and number >= limit:
+                break
+            found.append(Case(f"{dtype}/{number}", dtype, entry, sample))
+    return found
+
+
+def digest(found: Sequence[Case]) -> str:
+    """Return a hash of all input elements, to show that two processes made the same samples."""
+    total = hashlib.sha256()
+    for case in found:
+        total.update(case.label.encode())
+        for x in input_tensors(case.sample):
+            if x.layout is torch.strided:
+                plain = x.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
+                total.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"-")
+    return total.hexdigest()
+
+
+def run(
+    found: Sequence[Case],
+    around: Callable[[Case], AbstractContextManager[Any]] | None = None,
+    on_result: Callable[[Case, Any], object] | None = None,
+) -> Iterator[tuple[Case, Observation]]:
+    """Call the operator on each case and yield what happened, replays included.
+
+    The first case of each dtype that has elements is called a second time with its tensors' elements reversed in
+    place: a result that was remembered by address, or made up, differs from PyTorch's then. ``around`` encloses each
+    call; ``on_result`` sees each returned value.
+    """
+    replayed: set[str] = set()
+    for case in found:
+        yield case, _call(case, around, on_result)
+        if case.dtype not in replayed and _reverse(case.sample):
+            replayed.add(case.dtype)
+            again = Case(case.label + "/again", case.dtype, case.entry, case.sample, replay=True)
+            yield again, _call(again, around, on_result)
+
+
+def _call(
+    case: Case,
+    around: Callable[[Case], AbstractContextManager[Any]] | None,
+    on_result: Callable[[Case, Any], object] | None,
+) -> Observation:
+    opinfo.seed_everything(case.label)
+    sample, entry = case.sample, case.entry
+
+    def call() -> Any:
+        with around(case) if around else nullcontext():
+            result = entry(sample.input, *sample.args, **sample.kwargs)
+        if on_result is not None:
+            on_result(case, result)
+        return result
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return observe(call, sample)
+
+
+def _reverse(sample: Any) -> bool:
+    """Reverse the elements of every plain tensor input; says whether any had more than one."""
+    changed = False
+    for x in input_tensors(sample):
+        if x.layout is torch.strided and x.numel() > 1 and 0 not in x.stride():
+            values = x.detach().clone(memory_format=torch.contiguous_format).reshape(-1).flip(0).reshape(x.shape)
+            x.detach().copy_(values)
+            changed = True
+    return changed
