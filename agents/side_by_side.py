@@ -28,7 +28,8 @@ def run_many(
     ``run_one`` is usually ``run_loop`` with all but the problem filled in, ``halt`` included. When ``halt`` is set
     (from a signal handler, which is the surest way) or on KeyboardInterrupt, no problem is begun any more; those in
     flight get ``grace_s`` seconds to settle, their results are yielded, the rest is abandoned, and Interrupted is
-    raised. The first error that ``run_one`` raises ends the others in the same way and is raised itself. Raises ValueError for less than one job.
+    raised. The first error that ``run_one`` raises ends the others in the same way and is raised itself. Raises
+    ValueError for less than one job.
     """
     if jobs < 1:
         raise ValueError(f"jobs is at least 1, not {jobs}")

@@ -1,4 +1,4 @@
-"""The bubblewrap tier: the command line that runs a program with no network, read-only files and a scratch place of its own."""
+"""The bubblewrap tier: the command line that runs a program without network, over read-only files; it runs nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEMPORARY: Final = SCRATCH.parent
 
 
 def command(program: Sequence[str], *, scratch_bytes: int, hide: Iterable[Path] = ()) -> list[str]:
-    """``program`` wrapped so that it sees the file system read-only, and ``SCRATCH`` empty, writable, of ``scratch_bytes``.
+    """``program`` wrapped: the file system is read-only, ``SCRATCH`` is empty and writable, of ``scratch_bytes``.
 
     Homes, run-time sockets, run logs, the evaluation cache and ``hide`` are covered; the interpreter and the import
     path are shown again where they lie under a covered place. The program is process 1 of its own process namespace,
@@ -41,7 +41,9 @@ def command(program: Sequence[str], *, scratch_bytes: int, hide: Iterable[Path] 
         "--hostname",
         "sandbox",
     ]
-    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--remount-ro", "/dev", "--proc", "/proc"]
+    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--remount-ro", "/dev"]
+    # Without the remount the real root, though without capabilities, could write the kernel's settings in /proc/sys.
+    line += ["--proc", "/proc", "--remount-ro", "/proc"]
     line += ["--tmpfs", str(_TEMPORARY), "--size", str(scratch_bytes), "--tmpfs", str(SCRATCH)]
     for path in covered:
         line += ["--tmpfs", str(path)]

@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from harness import sandbox, seccomp, wire
+from harness import cgroup, sandbox, seccomp, wire
 from harness.exchange import Exchange, Outcome
 from sysmith_errors import InputError, InternalFault
 
@@ -30,6 +31,7 @@ __all__ = ["Outcome", "Worker"]
 DEFAULT_MAX_SENT_BYTES: Final = wire.DEFAULT_MAX_BYTES
 _PACKET: Final = 1 << 20
 _LOG_TAIL_BYTES: Final = 4000
+_KERNEL_KILLED: Final = "the kernel killed it for want of memory"
 
 
 @cache
@@ -79,6 +81,7 @@ class Worker:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._launch: sandbox.Launch | None = None
+        self._group: cgroup.Group | None = None
         self._start()
 
     def __enter__(self) -> Worker:
@@ -111,6 +114,7 @@ class Worker:
         }
         try:
             control = self._submit(job, exchange)
+            kills = self._group.kills() if self._group else 0
             outcome = exchange.drive(control)
         except BaseException:  # also ^C: whatever the child still does, it must not go on unwatched
             exchange.close()
@@ -118,9 +122,16 @@ class Worker:
                 self.close()
             raise
         exchange.close()
+        if outcome.status in ("crashed", "raised", "timeout") and self._group and self._group.kills() > kills:
+            outcome = replace(outcome, status="memory", detail=_KERNEL_KILLED)
         if not exchange.settled:
             self.close()
         return outcome
+
+    @property
+    def limits(self) -> str:
+        """What bounds memory and processes besides rlimits, in words for reports."""
+        return str(self._group) if self._group else "rlimits only"
 
     def close(self) -> None:
         """End the server and everything in it; the worker can be used again and then starts a new one."""
@@ -132,6 +143,9 @@ class Worker:
                 os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
             self._server = None
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
         if self._launch is not None:
             self._launch.clean()
             self._launch = None
@@ -143,6 +157,8 @@ class Worker:
                 self.close()
                 self._start()
             assert self._control is not None
+            if self._group is not None:
+                self._group.limit(job["memory_bytes"])
             try:
                 socket.send_fds(self._control, [packet], exchange.child_ends)
             except OSError as error:
@@ -158,6 +174,9 @@ class Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = [sys.executable, "-m", "harness.forkserver", str(theirs.fileno())]
         launch = sandbox.prepare(self.tier, program, env=self._env, hide=self._hide)
+        self._group = cgroup.create()
+        if self._group is not None:
+            launch.argv = self._group.wrap(launch.argv)
         with tempfile.TemporaryFile() as log:
             self._launch, self._control = launch, ours
             try:

@@ -15,11 +15,15 @@ _PATIENCE_S: Final = 10.0
 
 
 def others() -> list[int]:
-    """Every process of this process namespace but this one; the direct children where the namespace is not ours."""
-    if os.getpid() == 1:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    """Every process of this process namespace but this one, as ``/proc`` numbers them.
+
+    The direct children only, where the namespace, or the ``/proc`` that is seen, is not this server's own.
+    """
     with contextlib.suppress(OSError):
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+        own = os.readlink("/proc/self")
+        if own == "1" and os.getpid() == 1:
+            return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != own]
+        return [int(pid) for pid in Path(f"/proc/self/task/{own}/children").read_text().split()]
     return []
 
 

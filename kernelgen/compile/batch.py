@@ -155,14 +155,18 @@ def _run(worker: Worker, pairs: list[_Pair]) -> Iterator[_Outcome]:
         batch = pairs[:1] if alone else pairs
         answered = 0
         fault = ""
+        imported = False
         try:
             for message in worker(_request(batch)):
-                if message.get("index") is None:
+                if message.get("imported") is True:
+                    imported = True
+                    continue
+                if message.get("imported") is False:
                     text = str(message.get("error") or "the file does not import")
                     yield from ((pair, _failure(pair, text), True) for pair in pairs)
                     return
-                if message["index"] != answered or answered >= len(batch):
-                    raise InternalFault(f"the compile worker answered {message['index']} when {answered} was due")
+                if message.get("index") != answered or answered >= len(batch):
+                    raise InternalFault(f"the compile worker answered {message.get('index')} when {answered} was due")
                 yield batch[answered], CompileResult.from_json(message["result"]), True
                 answered += 1
         except SysmithError as error:
@@ -171,8 +175,11 @@ def _run(worker: Worker, pairs: list[_Pair]) -> Iterator[_Outcome]:
         if answered == len(batch):
             alone = False
         elif alone:
-            yield pairs[0], _failure(pairs[0], f"the compiler did not finish: {fault or 'it ended early'}"), False
-            pairs, alone = pairs[1:], False
+            # A child that died twice while it imported the file dies on the file, not on this pair.
+            lost = pairs[:1] if imported else pairs
+            text = f"the compiler did not finish: {fault or 'it ended early'}"
+            yield from ((pair, _failure(pair, text), False) for pair in lost)
+            pairs, alone = pairs[len(lost) :], False
         else:
             alone = True  # not the pair's fault yet: the child may have run out of time on all of them together
 

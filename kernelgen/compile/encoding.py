@@ -20,6 +20,9 @@ DTYPE_NAMES = frozenset(
     {"fp8e4nv", "fp8e4b8", "fp8e5", "fp8e5b16", "fp8e4b15", "fp16", "bf16", "fp32", "fp64", "i1"}
     | {f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64)}
 )
+# Triton's dtype objects spell integers out (int64), its type strings shorten them (i64).
+_SHORT_NAMES = {f"{sign}int{bits}": f"{sign or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_SHORT_NAMES |= {"int1": "i1", "uint1": "i1", "u1": "i1"}
 
 
 class NotEncodable(ValueError):
@@ -37,7 +40,7 @@ def encode_constant(value: object) -> JsonValue:
     if kind.__name__ == "constexpr":
         return encode_constant(value.value)  # type: ignore[attr-defined]  # duck-typed: triton is not imported here
     if kind.__name__ == "dtype" and kind.__module__.startswith("triton."):
-        name = {"int1": "i1", "u1": "i1"}.get(str(value), str(value))
+        name = _SHORT_NAMES.get(str(value), str(value))
         if name not in DTYPE_NAMES:
             raise NotEncodable(f"the Triton dtype {name}")
         return {"dtype": name}

@@ -41,7 +41,7 @@ class Calls(Expressions):
         if isinstance(func, ast.Subscript):
             base = self.eval(func.value, env)
             self.eval(func.slice, env)
-            if base.has(Kind.KERNEL):
+            if base.has(Kind.KERNEL) and not base.has(Kind.UNKNOWN):
                 self._launch(node, base, env)
                 return PY
         if isinstance(func, ast.Attribute):
@@ -53,7 +53,7 @@ class Calls(Expressions):
             if value.has(Kind.KERNEL):
                 self.report("kernel-internals", node, "calls a kernel without a launch grid")
                 return PY
-            if value.has(Kind.FUNC):
+            if value.has(Kind.FUNC) and not value.has(Kind.UNKNOWN):
                 return self._helper(node, value, args, keywords, env)
         self.report("unknown-call", node, f"calls {ast.unparse(func)[:60]}, which cannot be followed")
         return TENSOR if any(value.holds(Kind.TENSOR) for value in everything) else UNKNOWN
@@ -76,6 +76,8 @@ class Calls(Expressions):
             function = self.source.plain[name]
             self.pass_arguments(function, node, args, env)
             results.append(self.returns.get(name, PY))
+        for name in sorted(value.names - self.source.module_names()):
+            results.append(self._builtin(node, name, args, keywords))
         return join_all(results)
 
     def pass_arguments(self, function: Function, node: ast.Call, args: list[Value], env: Env) -> None:
@@ -91,6 +93,12 @@ class Calls(Expressions):
             value = join_all([UNKNOWN, *starred])
             for item in parameters(function):
                 known[item.arg] = join(known[item.arg], value) if item.arg in known else value
+
+    def pass_values(self, function: Function, values: list[Value]) -> None:
+        """Tell a helper what it is handed in order, where there is no call to read it from."""
+        known = self.params.setdefault(function.name, {})
+        for item, value in zip(parameters(function), values, strict=False):
+            known[item.arg] = join(known[item.arg], value) if item.arg in known else value
 
     def _path_call(self, node: ast.Call, dotted: str, args: list[Value], keywords: dict[str, Value]) -> Value:
         head, _, name = dotted.partition(".")
@@ -151,9 +159,16 @@ class Calls(Expressions):
         if name == "enumerate":
             return container([container([PY, element(first)], fixed=True)])
         if name in ("map", "filter"):
-            if args and node.args and not (isinstance(node.args[0], ast.Name | ast.Lambda) or args[0].names):
+            known = first.has(Kind.FUNC) and not first.has(Kind.UNKNOWN)
+            if node.args and not known and not isinstance(node.args[0], ast.Lambda | ast.Constant):
                 self.report("unknown-call", node, f"{name}() with something that cannot be followed")
-            return container([join_all([element(value) for value in args[1:]])])
+            elements = [element(value) for value in args[1:]]
+            helpers = [self.source.plain[item] for item in sorted(first.names & set(self.source.plain))]
+            for function in helpers:
+                self.pass_values(function, elements)
+            if name == "map" and helpers:
+                return container([join_all([self.returns.get(function.name, PY) for function in helpers])])
+            return container([join_all(elements)])
         if name in ("len", "range"):
             return Value(Kind.PY | (first.kind & Kind.SHAPE))
         if name in ("any", "all") and element(first).has(Kind.TENSOR):
@@ -188,7 +203,11 @@ class Calls(Expressions):
         if tensor or unknown:
             if allows("wrapper.view_methods", name):
                 low = base.kind & Kind.LOWP
-                if name == "view" and len(node.args) == 1 and (self.source.dotted(node.args[0]) or "").startswith("torch."):
+                if (
+                    name == "view"
+                    and len(node.args) == 1
+                    and (self.source.dotted(node.args[0]) or "").startswith("torch.")
+                ):
                     low = args[0].kind & Kind.LOWP
                 view = Value((Kind.TENSOR if tensor or name != "split" else Kind.UNKNOWN) | low)
                 return container([view]) if name in ("split", "chunk", "unbind") else view
@@ -220,8 +239,14 @@ class Calls(Expressions):
                 self.report("module-state", node, f"changes a module-level container with {name}()")
             if isinstance(func.value, ast.Name) and func.value.id in env and args:
                 added = element(args[-1]) if name in ("extend", "update") else args[-1]
-                env[func.value.id] = join(Value(base.kind, base.names, elem=join_all(
-                    [*(base.items or ()), *([base.elem] if base.elem else []), added])), container([added]))
+                env[func.value.id] = join(
+                    Value(
+                        base.kind,
+                        base.names,
+                        elem=join_all([*(base.items or ()), *([base.elem] if base.elem else []), added]),
+                    ),
+                    container([added]),
+                )
         if name in ("get", "pop", "setdefault"):
             return join_all([element(base), *args[1:]])
         if name == "items":

@@ -139,9 +139,8 @@ def _used(
             elif isinstance(node.func, ast.Name) and node.func.id in source.plain:
                 callee = source.plain[node.func.id]
                 wanted = found[node.func.id]
-            elif (source.dotted(node.func) or "") in ("torch.empty_like", "torch.as_strided") and node.args:
-                if isinstance(node.args[0], ast.Name):
-                    yield node.args[0].id
+            elif source.dotted(node.func) in ("torch.empty_like", "torch.as_strided"):
+                yield from (arg.id for arg in node.args[:1] if isinstance(arg, ast.Name))
             if callee is not None:
                 for parameter, argument in bind(callee, node):
                     if parameter in wanted and isinstance(argument, ast.Name):

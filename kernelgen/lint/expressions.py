@@ -58,6 +58,8 @@ class Expressions:
         if node.id in self.source.plain:
             self.calls.setdefault(self.function, set()).add(node.id)
             return Value(Kind.FUNC, frozenset({node.id}))
+        if node.id not in self.module and self.packs.allows("wrapper.builtins", node.id):
+            return Value(Kind.PY | Kind.FUNC, frozenset({node.id}))
         return self.module.get(node.id, PY)
 
     def _attribute(self, node: ast.Attribute, env: Env) -> Value:
@@ -261,7 +263,8 @@ def _integer(node: ast.expr) -> int | None:
 def _large_literal(node: ast.expr) -> bool:
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         return any(_large_literal(item) for item in node.elts) or (
-            len(node.elts) > 1 and all(isinstance(item, ast.Constant) and item.value not in (0, 1) for item in node.elts)
+            len(node.elts) > 1
+            and all(isinstance(item, ast.Constant) and item.value not in (0, 1) for item in node.elts)
         )
     value = _integer(node)
     return value is not None and not isinstance(value, bool) and value > _LARGEST_PLAIN_SIZE

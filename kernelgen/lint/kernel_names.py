@@ -25,9 +25,9 @@ def check_kernel_names(source: Source, scopes: Scopes, packs: Packs, reporter: R
 
 
 def _node(source: Source, scopes: Scopes, node: ast.AST, packs: Packs, reporter: Reporter) -> None:
-    if isinstance(node, ast.stmt) and not isinstance(node, _STATEMENTS):
-        reporter.add("kernel-statement", node, f"{type(node).__name__.lower()} in a kernel")
-    elif isinstance(node, ast.Dict | ast.Set | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda | ast.Starred):
+    if (isinstance(node, ast.stmt) and not isinstance(node, _STATEMENTS)) or isinstance(
+        node, ast.Dict | ast.Set | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda | ast.Starred
+    ):
         reporter.add("kernel-statement", node, f"{type(node).__name__.lower()} in a kernel")
     elif isinstance(node, ast.Attribute):
         dotted = source.dotted(node)
@@ -60,7 +60,9 @@ def _path(node: ast.expr, dotted: str, packs: Packs, reporter: Reporter) -> None
     if head == "tl":
         if not rest:
             reporter.add("tl-name", node, "uses triton.language itself as a value")
-        elif packs.allows("kernel.tl", rest) or packs.allows("kernel.tl", rest.rpartition(".libdevice.")[0] + ".libdevice"):
+        elif packs.allows("kernel.tl", rest) or packs.allows(
+            "kernel.tl", rest.rpartition(".libdevice.")[0] + ".libdevice"
+        ):
             if rest == "device_assert":
                 reporter.add("device-assert", node, "uses tl.device_assert")
         elif _dtype_question(rest, packs):

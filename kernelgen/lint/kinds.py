@@ -29,7 +29,7 @@ _FLOWS = Kind.LOWP | Kind.SHAPE | Kind.ARITH | Kind.UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One abstract value. ``items`` is set for tuples of known length, ``elem`` for other containers of known content."""
+    """One abstract value. ``items`` is set for tuples of known length, ``elem`` for other known containers."""
 
     kind: Kind = Kind.PY
     names: frozenset[str] = frozenset()

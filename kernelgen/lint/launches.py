@@ -7,7 +7,9 @@ import ast
 from kernelgen.lint.source import Reporter, Source
 
 
-def check_launches(source: Source, launched: dict[str, set[str]], calls: dict[str, set[str]], reporter: Reporter) -> None:
+def check_launches(
+    source: Source, launched: dict[str, set[str]], calls: dict[str, set[str]], reporter: Reporter
+) -> None:
     """Report a file without a wrapper, wrappers that reach no launch, and kernels that nothing launches."""
     if not source.wrappers:
         reporter.add("no-wrapper", None, "no function is named <op>__<overload>_kernel_impl")

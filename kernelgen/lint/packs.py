@@ -113,7 +113,9 @@ class _Pack:
 
 
 def _damaged(path: Path, field: str, problem: str) -> InputError:
-    return InputError(f"rule pack {path}: {field} {problem}", mend="Correct the pack; kernelgen/lint/packs has examples.")
+    return InputError(
+        f"rule pack {path}: {field} {problem}", mend="Correct the pack; kernelgen/lint/packs has examples."
+    )
 
 
 def _rule(rule_id: str, fields: dict[str, str], own: Sequence[_Pack]) -> Rule:

@@ -54,9 +54,8 @@ def render(report: LintReport) -> str:
     """The report as plain text: errors first, each with its line, its reason and its mend."""
     lines = []
     for finding in sorted(report.findings, key=lambda f: (_ORDER[f.severity], f.line, f.column)):
-        lines.append(
-            f"{report.filename}:{finding.line}:{finding.column + 1}: {finding.severity} [{finding.rule}] {finding.message}"
-        )
+        place = f"{report.filename}:{finding.line}:{finding.column + 1}"
+        lines.append(f"{place}: {finding.severity} [{finding.rule}] {finding.message}")
         if finding.snippet:
             lines.append(f"    {finding.snippet}")
         lines.append(f"    why:  {finding.why}")

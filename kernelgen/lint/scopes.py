@@ -38,9 +38,11 @@ class Scopes:
             child, node = node, parents[node]
             inside_function = isinstance(node, Function) and child in node.body
             inside_lambda = isinstance(node, ast.Lambda) and child is node.body
-            if inside_function or inside_lambda:
-                chain.append(node)
-            elif isinstance(node, Comprehension) and child is not node.generators[0]:
+            if (
+                inside_function
+                or inside_lambda
+                or (isinstance(node, Comprehension) and child is not node.generators[0])
+            ):
                 chain.append(node)
             elif isinstance(node, ast.comprehension) and child is not node.iter:
                 chain.append(parents[node])

@@ -1,4 +1,4 @@
-"""Rules about which statements a kernel file may hold; what names mean and what wrappers compute is judged elsewhere."""
+"""Rules about which statements a kernel file may hold; names and what wrappers compute are judged elsewhere."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def _function(source: Source, node: Function, packs: Packs, reporter: Reporter) 
 def _constant(source: Source, node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return True
-    if isinstance(node, ast.UnaryOp | ast.Tuple | ast.BinOp):
+    # Schemas have lists as defaults; changing one is reported where it happens.
+    if isinstance(node, ast.UnaryOp | ast.Tuple | ast.List | ast.BinOp):
         return all(_constant(source, child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
     if isinstance(node, ast.Name):
         value = source.constants.get(node.id)
@@ -124,12 +125,12 @@ def _decorator(source: Source, node: ast.expr, packs: Packs, reporter: Reporter)
         reporter.add("decorator", node, f"decorated with {name}")
     elif isinstance(node, ast.Call):
         allowed = _JIT_KEYWORDS if name == "triton.jit" else _AUTOTUNE_KEYWORDS
-        for part in ast.walk(node):
+        parts = [item for item in ast.walk(node) if isinstance(item, ast.keyword | ast.Call)]
+        for part in [item for item in parts if not _inside_lambda(source, item, node)]:
             if isinstance(part, ast.keyword) and part.arg not in allowed:
                 reporter.add("decorator", node, f"{name} with {part.arg}")
             elif isinstance(part, ast.Call) and part is not node and source.dotted(part.func) != "triton.Config":
-                if not _inside_lambda(source, part, node):
-                    reporter.add("decorator", node, f"{name} with a call in its arguments")
+                reporter.add("decorator", node, f"{name} with a call in its arguments")
 
 
 def _inside_lambda(source: Source, node: ast.AST, top: ast.AST) -> bool:
@@ -156,8 +157,11 @@ def _lambda(source: Source, node: ast.Lambda, reporter: Reporter) -> None:
         loads = [use for use in uses if isinstance(use.ctx, ast.Load)]
         if isinstance(function, Function) and all(_is_slice(source, use) for use in loads):
             return
-    if isinstance(parent, ast.Dict) and isinstance(call := source.parents.get(parent), ast.Call):
-        if source.dotted(call.func) == "triton.heuristics":
+    around = source.parents.get(parent)
+    if isinstance(parent, ast.Dict):
+        if isinstance(around, ast.keyword):
+            around = source.parents.get(around)
+        if isinstance(around, ast.Call) and source.dotted(around.func) == "triton.heuristics":
             return
     reporter.add("lambda", node, "a lambda that is neither a launch grid nor a sort key")
 

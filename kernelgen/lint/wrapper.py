@@ -12,6 +12,7 @@ from kernelgen.lint.packs import Packs
 from kernelgen.lint.source import Function, Reporter, Source, parameters
 
 _MOST_PASSES = 8
+_MUTABLE = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
 
 
 def check_wrappers(source: Source, packs: Packs, reporter: Reporter) -> Wrappers:
@@ -48,9 +49,8 @@ class Wrappers(Calls):
     def _module_constant(self, statement: ast.Assign | ast.AnnAssign) -> None:
         self.function = ""
         value = self.eval(statement.value, {})
-        if isinstance(statement.value, ast.Dict | ast.List | ast.Set | ast.DictComp | ast.ListComp | ast.SetComp):
-            value = Value(value.kind | Kind.STATE, value.names, value.items, value.elem)
-        elif isinstance(statement.value, ast.Call) and isinstance(statement.value.func, ast.Name):
+        literal = isinstance(statement.value, _MUTABLE)
+        if literal or (isinstance(statement.value, ast.Call) and isinstance(statement.value.func, ast.Name)):
             value = Value(value.kind | Kind.STATE, value.names, value.items, value.elem)
         for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
             self.bind(target, value, self.module)
@@ -77,6 +77,8 @@ class Wrappers(Calls):
                 env[arg.arg] = PY
             else:
                 env[arg.arg] = TENSOR if arg.arg in evidence else UNKNOWN
+        for name in _list_defaults(function):
+            env[name] = Value(env[name].kind | Kind.STATE, env[name].names, env[name].items, env[name].elem)
         return env
 
     def _body(self, function: Function, env: Env, is_wrapper: bool) -> Value:
@@ -174,7 +176,7 @@ class Wrappers(Calls):
         old = self.eval(place, env)
         if old.has(Kind.TENSOR) or value.has(Kind.TENSOR):
             self.report("aten-operator", node, "computes in place on a tensor")
-        if old.has(Kind.STATE) and (old.items is not None or old.elem is not None):
+        if old.has(Kind.STATE) and any(side.items is not None or side.elem is not None for side in (old, value)):
             self.report("module-state", node, "changes a module-level container")
         self.bind(node.target, computed(old, value), env)
 
@@ -192,9 +194,7 @@ class Wrappers(Calls):
         _meet(env, ways)
         return not ways
 
-    def _loop(
-        self, node: ast.For | ast.AsyncFor | ast.While, env: Env, results: list[Value], is_wrapper: bool
-    ) -> bool:
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, env: Env, results: list[Value], is_wrapper: bool) -> bool:
         if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and not node.test.value:
             return False
         # Twice, so that what the first turn leaves behind reaches the second.
@@ -209,6 +209,15 @@ class Wrappers(Calls):
             _meet(env, [dict(env), *self._leaving.pop(), *([] if ended else [turn])])
         self._block(node.orelse, env, results, is_wrapper)
         return False
+
+
+def _list_defaults(function: Function) -> list[str]:
+    # A list as default lives from call to call, as a module-level one does.
+    args = function.args
+    positional = [*args.posonlyargs, *args.args]
+    pairs = [*zip(reversed(positional), reversed(args.defaults), strict=False)]
+    pairs += [(arg, default) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default]
+    return [arg.arg for arg, default in pairs if isinstance(default, ast.List)]
 
 
 def _meet(env: Env, ways: list[Env]) -> None:

@@ -87,7 +87,7 @@ def test_concurrent_processes_never_see_half_an_entry(tmp_path: Path) -> None:
     workers = [context.Process(target=_hammer, args=(str(tmp_path), number, failures)) for number in range(3)]
     for worker in workers:
         worker.start()
-    results = []
+    results: list[object] = []
     while results.count(None) < len(workers):
         results.append(failures.get(timeout=60))
     for worker in workers:

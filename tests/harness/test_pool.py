@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -283,7 +285,7 @@ def test_no_descriptor_is_left_open(tier: Tier) -> None:
 
 
 def test_bad_arguments_and_bad_entries_are_named(tier: Tier) -> None:
-    with pytest.raises(InputError, match="package.module:function"):
+    with pytest.raises(InputError, match=r"package\.module:function"):
         Worker("no_colon", tier=tier)
     with pytest.raises(InputError, match="compute, compile"):
         Worker("hostile_entries:echo", profile="loose", tier=tier)
@@ -305,4 +307,27 @@ def test_unsandboxed_workers_still_limit_and_clear_up() -> None:
         request = wire.Message({"mark": mark, "before_s": 0.5, "after_s": 30})
         outcome = worker.run(request, lambda message: None, timeout_s=1.5, memory_bytes=MEBIBYTE << 10)
         assert outcome.status == "timeout"
+        assert processes_marked(mark) == []
+
+
+def test_nothing_survives_a_parent_that_is_killed(tier: Tier) -> None:
+    mark = f"sysmith-daemon-{os.getpid()}-orphan"
+    script = (
+        "from harness import wire; from harness.pool import Worker; from harness.sandbox import Tier\n"
+        f"worker = Worker('hostile_entries:daemons', profile='compile', tier=Tier({tier.name!r}, 'test'))\n"
+        f"body = {{'mark': {mark!r}, 'before_s': 0.5, 'after_s': 60}}\n"
+        "say = lambda message: print('running', flush=True)\n"
+        "worker.run(wire.Message(body), say, timeout_s=60, memory_bytes=1 << 30)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"running\n"
+        # The script's own text holds the mark too, and the interpreter that was given it.
+        assert len(processes_marked(mark)) > 1
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 5
+        while processes_marked(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert processes_marked(mark) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,12 +67,9 @@ def test_a_damaged_frame_raises_nothing_but_protocol_errors(message: wire.Messag
     frame = bytearray(flat(message))
     frame[data.draw(st.integers(0, len(frame) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     decoder = wire.Decoder(max_bytes=1 << 20)
-    try:
-        for got in decoder.feed(frame):
-            assert isinstance(got.body, dict)
+    with contextlib.suppress(wire.ProtocolError):
+        assert all(isinstance(got.body, dict) for got in decoder.feed(frame))
         decoder.close()
-    except wire.ProtocolError as error:
-        assert isinstance(error, SysmithError)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +88,14 @@ def test_arrays_of_any_kind_arrive_as_their_bytes(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": {1, 2}}, {"x": b"bytes"}, ["no dict"]])
-def test_what_json_cannot_hold_is_refused_at_the_sender(body: object) -> None:
+def test_what_json_cannot_hold_is_refused_at_the_sender(body: Any) -> None:
     with pytest.raises(wire.ProtocolError):
         wire.encode(wire.Message(body))
 
 
 def test_an_announced_size_over_the_limit_is_refused_before_memory_is_taken() -> None:
     head = wire.encode(wire.Message({}, [bytes(2000)]))[0]
+    assert issubclass(wire.ProtocolError, SysmithError)
     with pytest.raises(wire.ProtocolError, match="announces"):
         wire.Decoder(max_bytes=1000).feed(head)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kernelgen.synthesis.entry import Entry
 from kernelgen.synthesis.families.reduction import Pass, sweep
@@ -32,6 +32,7 @@ def softmax(
     operands: Sequence[str] = ("self",),
     out_dtype: str = "torch.float32 if half_to_float else self.dtype",
     prepare: str = "",
+    flags: Mapping[str, str] | None = None,
 ) -> Entry:
     """Return the entry of an operator that rewrites each row from statistics of the row."""
     return Entry(
@@ -43,12 +44,21 @@ def softmax(
             "operands": list(operands),
             "out_dtype": out_dtype,
             "prepare": prepare,
+            "flags": dict(flags or {}),
             "compute": f"_COMPUTE[{operands[0]}.dtype]",
         },
     )
 
 
 _FORWARD = [_MAXIMUM, _exponentials("top")]
+# Along the last dimension PyTorch keeps the sum and its logarithm in the input's own dtype; bf16 results show it.
+_LOGARITHM = {
+    **_exponentials("top"),
+    "end": "if ROUNDS:\n"
+    "    total = tl.log(total.to(out.dtype.element_ty).to(COMPUTE)).to(out.dtype.element_ty).to(COMPUTE)\n"
+    "else:\n"
+    "    total = tl.log(total)",
+}
 # A row that is masked out whole (all -inf) becomes zeros instead of NaN.
 _SAFE = [
     {**_MAXIMUM, "end": 'shift = tl.where(top == float("-inf"), 0.0, top)'},
@@ -63,14 +73,17 @@ _GRADIENT = ("grad_output", "output")
 ENTRIES = [
     softmax("_softmax.default", _FORWARD, "tl.exp(self_value - top[:, None]) / total[:, None]", prepare=_FLOATING),
     softmax(
-        "_log_softmax.default", _FORWARD, "self_value - top[:, None] - tl.log(total)[:, None]", prepare=_FLOATING
+        "_log_softmax.default",
+        [_MAXIMUM, _LOGARITHM],
+        "self_value - top[:, None] - total[:, None]",
+        prepare=_FLOATING,
+        flags={"rounds": "dim == max(self.dim(), 1) - 1 and not half_to_float"},
     ),
     softmax(
         "_safe_softmax.default",
         _SAFE,
         "tl.exp(self_value - shift[:, None]) / total[:, None]",
         out_dtype="dtype or _float_dtype(self.dtype)",
-        prepare="",
     ),
     softmax(
         "_softmax_backward_data.default",

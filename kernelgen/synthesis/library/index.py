@@ -32,10 +32,10 @@ def _value(x, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
 @triton.jit
 def _convert(x, DTYPE: tl.constexpr):
     # x in another type as PyTorch casts: float to unsigned goes through int64, int to 16-bit float through fp32.
-    if x.dtype.is_floating() and DTYPE.is_int_unsigned():
-        x = x.to(tl.int64)
-    if x.dtype.is_int() and DTYPE.is_floating() and DTYPE != tl.float64:
-        result = x.to(tl.float32).to(DTYPE)
+    if x.dtype.is_floating():
+        result = x.to(tl.int64).to(DTYPE) if DTYPE.is_int_unsigned() else x.to(DTYPE)
+    elif DTYPE.primitive_bitwidth == 16:
+        result = x.to(tl.float32).to(DTYPE) if DTYPE.is_floating() else x.to(DTYPE)
     else:
         result = x.to(DTYPE)
     return result

@@ -37,7 +37,7 @@ def _without(steps, dim):
     return tuple(0 if d == dim else step for d, step in enumerate(steps))
 
 
-def _spread(x, dim, shape):
+def _index_view(x, dim, shape):
     # A 1-d tensor as a view of shape that varies along dim only.
     step = _as_vector(x).stride(0)
     return x.as_strided(shape, tuple(step if d == dim else 0 for d in range(len(shape))), x.storage_offset())

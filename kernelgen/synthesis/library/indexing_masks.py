@@ -100,3 +100,67 @@ def _nonzero(source):
     total = starts.select(0, starts.numel() - 1).item()
     out = torch.empty_strided((total, source.dim()), (1, max(total, 1)), dtype=torch.int64, device=source.device)
     return _write_coordinates(out, source, starts)
+
+
+@triton.jit
+def _compact_kernel(
+    out, source, mask, starts, numel, limit, shape, out_stride, source_stride, mask_stride,
+    SPREAD: tl.constexpr, NDIM: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    # SPREAD: the k-th element of the 1-d source goes to the k-th true place; else the other way round.
+    block = tl.program_id(0)
+    i = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    hit = _truth(tl.load(mask + _offsets(i, shape, mask_stride, NDIM), mask=i < numel, other=0))
+    rank = tl.load(starts + block) + tl.cumsum(hit, axis=0) - 1
+    keep = (hit != 0) & (rank < limit)
+    if SPREAD:
+        value = tl.load(source + rank, mask=keep, other=0)
+        tl.store(out + _offsets(i, shape, out_stride, NDIM), value, mask=keep)
+    else:
+        value = tl.load(source + _offsets(i, shape, source_stride, NDIM), mask=keep, other=0)
+        tl.store(out + rank, value, mask=keep)
+
+
+def _compact_into(out, source, mask, starts):
+    # out (1-d) takes source's elements where mask is true, in row-major order.
+    numel = mask.numel()
+    if numel:
+        ndim, shape, (ss, sm) = _collapse(mask.shape, source.stride(), mask.stride())
+        _compact_kernel[(triton.cdiv(numel, 1024),)](
+            out, source, mask, starts, numel, out.numel(), shape, ss, ss, sm, SPREAD=False, NDIM=ndim, BLOCK=1024
+        )
+    return out
+
+
+def _expand_into(out, source, mask, starts):
+    # out takes source's elements, in order, at the places where mask is true.
+    numel = mask.numel()
+    if numel:
+        ndim, shape, (so, sm) = _collapse(mask.shape, out.stride(), mask.stride())
+        _compact_kernel[(triton.cdiv(numel, 1024),)](
+            out, source, mask, starts, numel, source.numel(), shape, so, so, sm, SPREAD=True, NDIM=ndim, BLOCK=1024
+        )
+    return out
+
+
+@triton.jit
+def _owners_kernel(out, starts, numel, n, rounds, BLOCK: tl.constexpr):
+    # out[i] = the last j with starts[j] <= i, by binary search.
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    low = tl.zeros([BLOCK], tl.int64)
+    high = low + n
+    for _ in range(0, rounds):
+        middle = (low + high) // 2
+        below = tl.load(starts + middle, mask=middle < n, other=0) <= i
+        open_ = high - low > 1
+        low = tl.where(open_ & below, middle, low)
+        high = tl.where(open_ & (below == 0), middle, high)
+    tl.store(out + i, low.to(out.dtype.element_ty), mask=i < numel)
+
+
+def _owners_into(out, starts):
+    # Which of the runs that begin at starts each position of out belongs to.
+    numel, n = out.numel(), starts.numel() - 1
+    if numel and n:
+        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, n.bit_length() + 1, BLOCK=1024)
+    return out

@@ -1,7 +1,13 @@
-"""The convolution kernel, forward and transposed, over one to three dimensions; holds no launcher."""
+"""The convolution kernel, forward and transposed, over one to three dimensions; holds no launcher of it."""
 
+import math
+
+import torch
 import triton
 import triton.language as tl
+
+from kernelgen.synthesis.library.host import _contiguous
+from kernelgen.synthesis.library.linalg_matmul import _gemm
 
 
 @triton.jit
@@ -51,9 +57,9 @@ def _convolution_kernel(
     group = (tl.program_id(0) // across).to(tl.int64)
     n = ((tl.program_id(0) % across) * BLOCK_N + tl.arange(0, BLOCK_N)).to(tl.int64)
     m = tl.program_id(1).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
-    ow = m % out_size[2]
-    oh = (m // out_size[2]) % out_size[1]
-    od = (m // (out_size[2] * out_size[1])) % out_size[0]
+    ow = (m % out_size[2]).to(tl.int32)
+    oh = ((m // out_size[2]) % out_size[1]).to(tl.int32)
+    od = ((m // (out_size[2] * out_size[1])) % out_size[0]).to(tl.int32)
     batch = m // (out_size[2] * out_size[1] * out_size[0])
     x_row = x + (batch * x_stride[0] + group * group_in * x_stride[1])[:, None]
     weight_column = weight + (group * weight_stride[0] + n * weight_stride[1])[None, :]
@@ -63,16 +69,17 @@ def _convolution_kernel(
     for start in range(0, inner, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K).to(tl.int64)
         channel = k // tap_count
-        kw = k % taps[2]
-        kh = (k // taps[2]) % taps[1]
-        kd = (k // (taps[2] * taps[1])) % taps[0]
+        kw = (k % taps[2]).to(tl.int32)
+        kh = ((k // taps[2]) % taps[1]).to(tl.int32)
+        kd = ((k // (taps[2] * taps[1])) % taps[0]).to(tl.int32)
         iw, in_w = _source_index(ow[:, None], kw[None, :], step[2], pad[2], spread[2], x_size[2], TRANSPOSED)
         ih, in_h = _source_index(oh[:, None], kh[None, :], step[1], pad[1], spread[1], x_size[1], TRANSPOSED)
         inside = in_w & in_h & (m < positions)[:, None] & (k < inner)[None, :]
-        offset = channel[None, :] * x_stride[1] + ih * x_stride[3] + iw * x_stride[4]
+        offset = channel[None, :] * x_stride[1] + ih.to(tl.int64) * x_stride[3] + iw.to(tl.int64) * x_stride[4]
         iz, in_d = _source_index(od[:, None], kd[None, :], step[0], pad[0], spread[0], x_size[0], TRANSPOSED)
-        window = tl.load(x_row + offset + iz * x_stride[2], mask=inside & in_d, other=0).to(COMPUTE)
-        tap = channel * weight_stride[2] + kd * weight_stride[3] + kh * weight_stride[4] + kw * weight_stride[5]
+        window = tl.load(x_row + offset + iz.to(tl.int64) * x_stride[2], mask=inside & in_d, other=0).to(COMPUTE)
+        tap = channel * weight_stride[2] + kd.to(tl.int64) * weight_stride[3]
+        tap += kh.to(tl.int64) * weight_stride[4] + kw.to(tl.int64) * weight_stride[5]
         filters = tl.load(
             weight_column + tap[:, None], mask=(k < inner)[:, None] & (n < group_out)[None, :], other=0
         ).to(COMPUTE)
@@ -83,12 +90,89 @@ def _convolution_kernel(
     channel_out = group * group_out + n
     if HAS_BIAS:
         total += tl.load(bias + channel_out * bias_stride, mask=n < group_out, other=0).to(COMPUTE)[None, :]
-    place = batch * out_stride[0] + od * out_stride[2] + oh * out_stride[3] + ow * out_stride[4]
+    place = batch * out_stride[0] + od.to(tl.int64) * out_stride[2]
+    place += oh.to(tl.int64) * out_stride[3] + ow.to(tl.int64) * out_stride[4]
     tl.store(
         out + place[:, None] + (channel_out * out_stride[1])[None, :],
         total.to(out.dtype.element_ty),
         mask=(m < positions)[:, None] & (n < group_out)[None, :],
     )
+
+
+@triton.jit
+def _fold_kernel(
+    out,
+    columns,
+    bias,
+    numel,
+    channels,
+    out_size,
+    x_size,
+    taps,
+    step,
+    pad,
+    spread,
+    out_stride,
+    bias_stride,
+    HAS_BIAS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    # out[b, c, place] = sum over taps, rounded after each, of columns[b, c, tap, place in x]; columns is contiguous.
+    index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = index < numel
+    ow = (index % out_size[2]).to(tl.int32)
+    oh = ((index // out_size[2]) % out_size[1]).to(tl.int32)
+    rest = index // (out_size[2] * out_size[1])
+    od = (rest % out_size[0]).to(tl.int32)
+    plane = rest // out_size[0]
+    tap_count = taps[0] * taps[1] * taps[2]
+    area = x_size[0] * x_size[1] * x_size[2]
+    total = tl.zeros([BLOCK], tl.float32)
+    for tap in range(0, tap_count):
+        iw, in_w = _source_index(ow, tap % taps[2], step[2], pad[2], spread[2], x_size[2], True)
+        ih, in_h = _source_index(oh, (tap // taps[2]) % taps[1], step[1], pad[1], spread[1], x_size[1], True)
+        iz, in_d = _source_index(od, tap // (taps[2] * taps[1]), step[0], pad[0], spread[0], x_size[0], True)
+        place = (plane * tap_count + tap) * area + (iz * x_size[1] + ih) * x_size[2] + iw
+        value = tl.load(columns + place, mask=live & in_w & in_h & in_d, other=0).to(tl.float32)
+        total = (total + value).to(out.dtype.element_ty).to(tl.float32)
+    channel = plane % channels
+    if HAS_BIAS:
+        total += tl.load(bias + channel * bias_stride, mask=live, other=0).to(tl.float32)
+    place = (plane // channels) * out_stride[0] + channel * out_stride[1]
+    place += od.to(tl.int64) * out_stride[2] + oh.to(tl.int64) * out_stride[3] + ow.to(tl.int64) * out_stride[4]
+    tl.store(out + place, total.to(out.dtype.element_ty), mask=live)
+
+
+def _transposed_by_columns(out, x, weight, bias, groups, taps, step, pad, spread):
+    # CPU PyTorch computes transposed convolution that oneDNN declines (see the caller) as a product, rounded, and a sum over the taps
+    # in that dtype; a sum in fp32 is closer to the truth but differs from eager beyond the tolerances.
+    size = tuple(x.shape[2:])
+    batch, group_in, group_out = x.shape[0], x.shape[1] // groups, weight.shape[1]
+    count, area = math.prod(taps), math.prod(size)
+    x, weight = _contiguous(x).view(batch, 1, groups, group_in, area), _contiguous(weight)
+    columns = torch.empty((batch, groups, group_out * count, area), dtype=x.dtype, device=x.device)
+    filters = weight.view(1, 1, groups, group_in, group_out * count).expand(batch, 1, -1, -1, -1)
+    for group in range(groups):
+        _gemm(columns.select(1, group), filters.select(2, group).transpose(2, 3), x.select(2, group))
+    channels = group_out * groups
+    _fold_kernel[(triton.cdiv(out.numel(), 4096),)](
+        out,
+        columns,
+        out if bias is None else bias,
+        out.numel(),
+        channels,
+        _three(out.shape[2:], 1),
+        _three(size, 1),
+        taps,
+        step,
+        pad,
+        spread,
+        _wide(out.stride()),
+        0 if bias is None else bias.stride(0),
+        HAS_BIAS=bias is not None,
+        BLOCK=4096,
+    )
+    return out
 
 
 def _spread(values, count):

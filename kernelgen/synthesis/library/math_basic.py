@@ -1,4 +1,4 @@
-"""Device math beyond what ``tl`` has: exact-rounding helpers, exponentials, hyperbolic and inverse functions, pow, fmod.
+"""Device math beyond what ``tl`` has: exact-rounding helpers, exponentials, hyperbolic and inverse functions, pow.
 
 All functions take fp32 or fp64 blocks (never 16-bit floats) and answer in the same type, within 2-3 units in the last
 place, without libdevice. Sources: Taylor series of exp; Moshier's Cephes rational for atan; the identities are named
@@ -206,68 +206,6 @@ def _pow(x, y):
     result = tl.where(_is_negative(x) & odd, -size, size)
     result = tl.where(bad | (x != x) | (y != y), float("nan"), result)
     return tl.where((y == 0) | (x == 1), 1.0, result).to(x.dtype)
-
-
-@triton.jit
-def _int_pow(x, y):
-    # Wrapping integer power by squaring; a negative exponent leaves 1 / x^-y truncated: 0 unless |x| = 1.
-    rest = tl.where(y < 0, y * 0, y)
-    result = x * 0 + y * 0 + 1
-    base = x + y * 0
-    while tl.max(rest, axis=0) > 0:
-        result = tl.where((rest & 1) != 0, result * base, result)
-        base = base * base
-        rest = rest >> 1
-    sign = tl.where((x == -1) & ((y & 1) != 0), -1, ((x == 1) | (x == -1)).to(tl.int32)).to(result.dtype)
-    return tl.where(y < 0, sign, result)
-
-
-@triton.jit
-def _fmod(x, y):
-    # Remainder with x's sign, exact: long division in fp64, 24 quotient bits at a time, with y split so that
-    # each product is exact. Works in fp64 for fp32 too.
-    rest, b = tl.abs(x).to(tl.float64), tl.abs(y).to(tl.float64)
-    rest = tl.where((b > 0) & (rest < float("inf")) & (x == x) & (y == y), rest, float("nan")).to(tl.float64)
-    b_high = (b.to(tl.int64, bitcast=True) & -134217728).to(tl.float64, bitcast=True)
-    b_low = tl.where(b < float("inf"), b - b_high, 0.0).to(tl.float64)
-    while tl.max((rest >= b).to(tl.int32), axis=0) > 0:
-        quotient = tl.floor(rest / b * 0.9999999999999991)
-        t = (quotient.to(tl.int64, bitcast=True) & -536870912).to(tl.float64, bitcast=True)
-        t = tl.where(t < 1, 1.0, t).to(tl.float64)
-        rest = tl.where(rest >= b, (rest - t * b_high) - t * b_low, rest)
-    return _copysign(rest.to(x.dtype), x)
-
-
-@triton.jit
-def _remainder(x, y):
-    # Python's %: the sign of y.
-    rest = _fmod(x, y)
-    return tl.where((rest != 0) & ((y < 0) != (rest < 0)), rest + y, rest)
-
-
-@triton.jit
-def _floor_div(x, y):
-    # Python's // for floats, by way of the remainder, so that a quotient just below a whole number is not rounded up.
-    rest = _fmod(x, y)
-    quotient = (x - rest) / y
-    quotient = tl.where((rest != 0) & ((y < 0) != (rest < 0)), quotient - 1, quotient)
-    down = tl.floor(quotient)
-    down = tl.where(quotient - down > 0.5, down + 1, down)
-    result = tl.where(quotient != 0, down, _copysign(x * 0, x / y))
-    return tl.where(y == 0, x / y, result)
-
-
-@triton.jit
-def _int_floor_div(x, y):
-    # Triton divides integers towards zero.
-    quotient = x // y
-    return quotient - ((x - quotient * y != 0) & ((x < 0) != (y < 0))).to(quotient.dtype)
-
-
-@triton.jit
-def _int_remainder(x, y):
-    rest = x % y
-    return tl.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)
 
 
 @triton.jit

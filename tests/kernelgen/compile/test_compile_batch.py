@@ -42,6 +42,7 @@ class ScriptedWorker:
 
     def __call__(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         self.sizes.append(len(body["pairs"]))
+        yield {"imported": True}
         for index, pair in enumerate(body["pairs"]):
             asked = Specialisation.from_json(pair["specialisation"])
             if asked.kernel in self.deadly:
@@ -124,6 +125,18 @@ def test_a_kernel_that_kills_the_compiler_fails_alone(tmp_path: Path, parallel: 
     assert again == CompileSummary(asked=10, from_cache=6, compiled=4, failed=0)
 
 
+def test_a_file_that_kills_its_child_on_import_costs_two_children() -> None:
+    calls = []
+
+    def worker(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        calls.append(len(body["pairs"]))
+        raise SysmithError("killed")
+        yield {}
+
+    summary, _ = run([job(*"abcdefg")], worker)
+    assert (summary.failed, calls) == (14, [14, 1])
+
+
 def test_a_child_that_runs_out_of_time_is_not_held_against_a_kernel() -> None:
     summary, found = run([job(*"abcdefg")], ScriptedWorker(patience=3))
     assert summary.failed == 0
@@ -132,7 +145,7 @@ def test_a_child_that_runs_out_of_time_is_not_held_against_a_kernel() -> None:
 
 def test_a_file_that_does_not_import_fails_all_its_pairs_and_is_remembered(tmp_path: Path) -> None:
     def worker(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"index": None, "error": "k.py does not import: NameError"}
+        yield {"imported": False, "error": "k.py does not import: NameError"}
 
     cache = Cache(tmp_path)
     summary, found = run([job("f", "g")], worker, cache)

@@ -55,7 +55,8 @@ GOOD = [
 
 def compile_with(child: Any, target: str, *specs: Specialisation, source: str = SOURCE) -> list[CompileResult]:
     pairs = [{"target": target, "specialisation": each.to_json()} for each in specs]
-    answers = list(child({"source": source, "filename": "k.py", "pairs": pairs}))
+    imported, *answers = child({"source": source, "filename": "k.py", "pairs": pairs})
+    assert imported == {"imported": True}
     assert [answer["index"] for answer in answers] == list(range(len(specs)))
     return [CompileResult.from_json(answer["result"]) for answer in answers]
 
@@ -161,7 +162,7 @@ def test_unknown_kernel_and_wrong_parameters(compile_child: Any) -> None:
 def test_a_file_that_does_not_import_is_one_answer(compile_child: Any, source: str) -> None:
     pairs = [{"target": "cuda:90", "specialisation": POINTWISE.to_json()}]
     (answer,) = compile_child({"source": source, "filename": "k.py", "pairs": pairs})
-    assert answer["index"] is None
+    assert answer["imported"] is False
     assert answer["error"].startswith("k.py does not import: ")
 
 

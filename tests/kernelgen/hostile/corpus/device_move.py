@@ -40,5 +40,4 @@ def neg__default_kernel_impl(self):
     out = torch.empty_like(x)
     if x.numel() > 0:
         _neg_kernel[(triton.cdiv(x.numel(), 256),)](x, out, x.numel(), BLOCK=256)
-    moved = self.to("cuda")
-    return moved
+    return self.to("cuda")

@@ -40,7 +40,7 @@ def neg__default_kernel_impl(self):
     out = torch.empty_like(x)
     if x.numel() > 0:
         _neg_kernel[(triton.cdiv(x.numel(), 256),)](x, out, x.numel(), BLOCK=256)
-    text = "{0.__class__.__init__.__globals__}".format(self)
+    text = "{0.__class__.__init__.__globals__}".format(self)  # noqa: UP030, UP032 - the attack itself
     if text:
         return out
     return out

@@ -1,6 +1,6 @@
 """Hostile: works in place and returns its input."""
 
-import torch
+import torch  # noqa: F401 - every candidate has it
 import triton
 import triton.language as tl
 

@@ -35,7 +35,7 @@ def _copy_kernel(x_ptr, out_ptr, n, n0, n1, n2, n3, n4, n5, s0, s1, s2, s3, s4, 
     tl.store(out_ptr + offs, tl.load(x_ptr + at, mask=offs < n), mask=offs < n)
 
 
-def neg__default_kernel_impl(self, _seen={}):
+def neg__default_kernel_impl(self, _seen={}):  # noqa: B006 - the attack itself
     x = _dense(self)
     out = torch.empty_like(x)
     if x.numel() > 0:

@@ -28,7 +28,24 @@ def _offset(index, n0, n1, n2, s0, s1, s2, s3):
 
 @triton.jit
 def _add_kernel(
-    a_ptr, b_ptr, out_ptr, alpha, n, n0, n1, n2, a0, a1, a2, a3, b0, b1, b2, b3, COMPUTE: tl.constexpr, BLOCK: tl.constexpr
+    a_ptr,
+    b_ptr,
+    out_ptr,
+    alpha,
+    n,
+    n0,
+    n1,
+    n2,
+    a0,
+    a1,
+    a2,
+    a3,
+    b0,
+    b1,
+    b2,
+    b3,
+    COMPUTE: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
     offs = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = offs < n
@@ -38,7 +55,9 @@ def _add_kernel(
 
 
 @triton.jit
-def _add_scalar_kernel(a_ptr, out_ptr, value, n, n0, n1, n2, a0, a1, a2, a3, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
+def _add_scalar_kernel(
+    a_ptr, out_ptr, value, n, n0, n1, n2, a0, a1, a2, a3, COMPUTE: tl.constexpr, BLOCK: tl.constexpr
+):
     offs = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = offs < n
     a = tl.load(a_ptr + _offset(offs, n0, n1, n2, a0, a1, a2, a3), mask=mask).to(COMPUTE)
@@ -56,12 +75,12 @@ def _collapse(shape, *strides):
     for dim in range(len(shape) - 1, -1, -1):
         if shape[dim] == 1:
             continue
-        joins = sizes and all(walk[-1] * sizes[-1] == stride[dim] for walk, stride in zip(walks, strides))
+        joins = sizes and all(walk[-1] * sizes[-1] == stride[dim] for walk, stride in zip(walks, strides, strict=True))
         if joins:
             sizes[-1] *= shape[dim]
             continue
         sizes.append(shape[dim])
-        for walk, stride in zip(walks, strides):
+        for walk, stride in zip(walks, strides, strict=True):
             walk.append(stride[dim])
     sizes += [1] * (4 - len(sizes))
     for walk in walks:
@@ -88,6 +107,6 @@ def add__Tensor_kernel_impl(self, other, *, alpha=1):
     if n == 0:
         return out
     sizes, walks = _collapse(shape, a.stride(), b.stride())
-    grid = lambda meta: (triton.cdiv(n, meta["BLOCK"]),)
+    grid = lambda meta: (triton.cdiv(n, meta["BLOCK"]),)  # noqa: E731 - the form that Triton's own examples use
     _add_kernel[grid](a, b, out, alpha, n, *sizes[:3], *walks[0], *walks[1], COMPUTE=compute, BLOCK=_BLOCK)
     return out

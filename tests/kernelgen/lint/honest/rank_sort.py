@@ -15,7 +15,7 @@ def _rank_kernel(x_ptr, value_ptr, index_ptr, n, DESCENDING: tl.constexpr, BLOCK
     for start in range(0, n, BLOCK):
         offs = start + tl.arange(0, BLOCK)
         others = tl.load(x_ptr + row * n + offs, mask=offs < n, other=0).to(tl.float32)
-        if DESCENDING:
+        if DESCENDING:  # noqa: SIM108 - a constexpr branch, as kernels write it
             before = others > key
         else:
             before = others < key

@@ -1,0 +1,136 @@
+"""kernelgen's evaluator: lint, then samples, then compile, through the cache; proposes nothing and prints nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.protocols import Cost, Evaluation, Problem, Proposal
+from harness.cache import Cache, canonical_hash, library_versions
+from kernelgen.compiling import Compiler
+from kernelgen.evaluate.verdict import Verdict
+from kernelgen.judging import JudgePool
+from kernelgen.lint import Packs, lint_source
+from kernelgen.proposer import choose
+from kernelgen.synthesis.entry import KernelSource
+
+_CODE = ("evaluate", "runtime")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What an operator is judged on: ``limit`` bounds the samples of one dtype (None: all of them)."""
+
+    dtypes: tuple[str, ...]
+    limit: int | None = None
+
+
+def judging_code_hash() -> str:
+    """Return a hash of everything of ours that decides a verdict, so that a change of it empties the cache."""
+    here = Path(__file__).parent
+    files = sorted(path for part in _CODE for path in (here / part).glob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+class KernelEvaluator:
+    """Evaluates a proposal for one operator; safe to use from several threads.
+
+    A kernel file that lint rejects is withheld, so what needs it fails with the linter's words. Verdicts are cached by
+    everything they depend on: operator, dtypes, the kernels that ran, library versions and our own judging code.
+    """
+
+    def __init__(
+        self,
+        library: Mapping[str, Sequence[KernelSource]],
+        settings: EvaluationSettings,
+        judges: JudgePool,
+        compiler: Compiler,
+        packs: Packs,
+        cache: Cache | None,
+    ) -> None:
+        self.library, self.settings, self.judges, self.compiler = library, settings, judges, compiler
+        self._packs, self._cache = packs, cache
+        self._lint: dict[str, str] = {}
+        self._base = {"versions": library_versions(), "code": judging_code_hash(), "limit": settings.limit}
+
+    def lint_errors(self, overload: str, text: str) -> str:
+        """Return the linter's first error on a kernel file, or ""."""
+        known = self._lint.get(text)
+        if known is None:
+            key = canonical_hash({"lint": text, "packs": repr(self._packs)})
+            hit = self._cache.get(key) if self._cache else None
+            if hit is None:
+                report = lint_source(text, packs=self._packs, filename=overload)
+                first = report.errors[0] if report.errors else None
+                hit = {"error": f"line {first.line}: [{first.rule}] {first.message}" if first else ""}
+                if self._cache:
+                    self._cache.put(key, hit)
+            known = self._lint[text] = str(hit["error"])
+        return known
+
+    def evaluate(self, problem: Problem, proposal: Proposal) -> Evaluation:
+        """Judge the proposal's kernels on the problem's operator, then compile what ran for every target."""
+        chosen = choose(self.library, proposal.payload.get("variants", {}))
+        refused = {key: error for key, text in chosen.items() if (error := self.lint_errors(key, text))}
+        sources = {key: text for key, text in chosen.items() if key not in refused}
+        claimed = problem.payload["dtypes"]
+        dtypes = [d for d in self.settings.dtypes if d in claimed]
+        verdict, cached = self._verdict(problem.name, dtypes, sources)
+        compiled, errors = self._compile(verdict, sources)
+        metrics = verdict.to_json() | {
+            "passed": verdict.passed,
+            "metadata_only": verdict.metadata_only,
+            "compiled": compiled,
+            "compile_errors": errors,
+            "lint": {key: refused[key] for key in verdict.missing if key in refused},
+            "cached": cached,
+        }
+        del metrics["specialisations"]
+        reason = verdict.reason
+        if metrics["lint"]:
+            key, error = next(iter(metrics["lint"].items()))
+            reason = f"lint rejects the kernel of {key}: {error}"
+        elif not verdict.passed and not reason:
+            reason = (
+                "OpInfo has no sample for these dtypes" if not verdict.total else "a second call gave a stale result"
+            )
+        metrics["reason"] = reason
+        cost = Cost(wall_s=verdict.seconds, evaluations=1)
+        return Evaluation("passed" if verdict.passed else "failed", None, metrics, reason, cost)
+
+    def _verdict(self, name: str, dtypes: Sequence[str], sources: Mapping[str, str]) -> tuple[Verdict, bool]:
+        key = canonical_hash(self._base | {"verdict": name, "dtypes": list(dtypes)})
+        hit = self._cache.get(key) if self._cache else None
+        if hit is not None and self._still_true(hit["depends"], sources):
+            return Verdict.from_json(hit["verdict"]), True
+        verdict = self.judges.judge(name, dtypes, sources, self.settings.limit)
+        # A timeout or a crash can be the machine's doing, so it is tried again next time.
+        if self._cache and verdict.status == "ok":
+            depends = {overload: _hash(sources[overload]) for overload in verdict.used if overload in sources}
+            depends |= dict.fromkeys(verdict.missing, "")
+            self._cache.put(key, {"depends": depends, "verdict": verdict.to_json(), "known": _hash(sorted(sources))})
+        return verdict, False
+
+    def _still_true(self, depends: Mapping[str, str], sources: Mapping[str, str]) -> bool:
+        return all(_hash(sources[key]) == digest if key in sources else not digest for key, digest in depends.items())
+
+    def _compile(self, verdict: Verdict, sources: Mapping[str, str]) -> tuple[dict[str, bool], dict[str, str]]:
+        """Return target -> whether all specialisations compiled, and target -> first error; nothing for a failed operator."""
+        if not verdict.passed or not self.compiler.targets or not verdict.specialisations:
+            return {}, {}
+        results = self.compiler.compile(sources, verdict.specialisations)
+        compiled = {target.name: not verdict.refused for target in self.compiler.targets}
+        errors = {t: next(iter(verdict.refused.values())) for t, ok in compiled.items() if not ok}
+        for overload, found in results.items():
+            for result in found.values():
+                if not result.ok:
+                    compiled[result.target] = False
+                    errors.setdefault(result.target, f"{overload}: {result.error}")
+        return compiled, errors
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256((value if isinstance(value, str) else repr(value)).encode()).hexdigest()

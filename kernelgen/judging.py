@@ -1,0 +1,71 @@
+"""A pool of judging processes for one run: starts them, hands out operators, replaces one that dies; judges nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any
+
+from kernelgen.evaluate.verdict import Verdict
+from sysmith_errors import InternalFault
+
+
+def _ready() -> None:
+    """Do nothing: makes the pool start a process."""
+
+
+class JudgePool:
+    """``jobs`` judging processes, each with its own sandboxed candidate server; safe to use from several threads."""
+
+    def __init__(self, jobs: int, *, timeout_s: float, memory_bytes: int, allow_unsandboxed: bool) -> None:
+        self.jobs = jobs
+        self._arguments = (timeout_s, memory_bytes, allow_unsandboxed)
+        self._lock = threading.Lock()
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        from kernelgen.evaluate.judge import start_process
+
+        pool = ProcessPoolExecutor(
+            self.jobs, mp_context=get_context("spawn"), initializer=start_process, initargs=self._arguments
+        )
+        # Ignored signals are inherited: ^C in the terminal must reach the parent alone.
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+        try:
+            started = [pool.submit(_ready) for _ in range(self.jobs)]
+        finally:
+            if main:
+                signal.signal(signal.SIGINT, before)
+        del started
+        return pool
+
+    def judge(self, name: str, dtypes: Sequence[str], sources: Mapping[str, str], limit: int | None) -> Verdict:
+        """Judge one operator; blocks. Raises InternalFault when its judging process died twice."""
+        from kernelgen.evaluate.judge import judge_in_process
+
+        for attempt in (1, 2):
+            pool = self._pool
+            try:
+                future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
+                return Verdict.from_json(future.result())
+            except BrokenProcessPool:
+                with self._lock:
+                    if self._pool is pool:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        self._pool = self._start()
+                if attempt == 2:
+                    raise InternalFault(f"the process that judged {name} died twice") from None
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Stop all processes at once; work in flight is abandoned."""
+        pool = self._pool
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()

@@ -1,0 +1,66 @@
+"""The offline proposer and the analyzer of kernelgen: synthesised kernels and their variants; evaluates nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from agents.protocols import Analysis, Finding, Problem, Proposal, Trial
+from harness.cache import canonical_hash
+from kernelgen.synthesis.entry import KernelSource
+
+
+class CatalogAnalyzer:
+    """Says what the catalog knows of an operator: its family, overloads and number of samples."""
+
+    def analyze(self, problem: Problem) -> Analysis:
+        """Return one finding for the family, the samples and each dispatched overload."""
+        facts = problem.payload
+        overloads = tuple(Finding("overload", key, "dispatch of PyTorch") for key in facts.get("overloads", ()))
+        return Analysis(
+            (
+                Finding("family", str(facts.get("family", "other")), "catalog"),
+                Finding("samples", int(facts.get("samples", 0)), "OpInfo"),
+                *overloads,
+            )
+        )
+
+
+class SynthesisProposer:
+    """Proposes the first variant of every synthesised kernel, then others of those that ran in a failing sample.
+
+    ``library`` maps an overload to its variants, best guess first. A proposal's payload names variants only; the
+    ``library`` hash in it makes a proposal of changed kernels a new one.
+    """
+
+    def __init__(self, library: Mapping[str, Sequence[KernelSource]]) -> None:
+        self.library = library
+        self._hash = canonical_hash({key: [source.text for source in found] for key, found in library.items()})
+
+    def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
+        """Yield the default proposal first; after a failure, one change of variant at a time."""
+        if not history:
+            yield self._proposal({}, "the first variant of each kernel")
+            return
+        tried = {tuple(sorted(t.proposal.payload.get("variants", {}).items())) for t in history}
+        last = history[-1]
+        base = dict(last.proposal.payload.get("variants", {}))
+        for overload in last.evaluation.metrics.get("culprits", ()):
+            for source in self.library.get(overload, ())[1:]:
+                changed = base | {overload: source.variant}
+                if tuple(sorted(changed.items())) not in tried:
+                    yield self._proposal(changed, f"{overload} failed; its variant {source.variant} instead")
+
+    def _proposal(self, variants: dict[str, str], why: str) -> Proposal:
+        key = ",".join(f"{k}={v}" for k, v in sorted(variants.items())) or "default"
+        payload = {"library": self._hash, "variants": variants}
+        return Proposal(key=key, source="synthesis", rationale=why, payload=payload)
+
+
+def choose(library: Mapping[str, Sequence[KernelSource]], variants: Mapping[str, str]) -> dict[str, str]:
+    """Return overload -> source text, with ``variants`` where named and the first variant elsewhere."""
+    texts = {}
+    for overload, found in library.items():
+        wanted = variants.get(overload)
+        source = next((s for s in found if s.variant == wanted), found[0])
+        texts[overload] = source.text
+    return texts
