@@ -71,8 +71,10 @@ def _results(
     deadline: float | None = None
     finished = 0
     try:
-        while running or to_start:
-            try:  # everything is in here, because the user's interrupt may come between any two steps
+        while True:
+            try:  # all but the hand-over is in here, because the user's interrupt may come between any two steps
+                if not (running or to_start):
+                    break
                 if deadline is None and (stopped or failure or halt.is_set()):
                     deadline = time.monotonic() + grace_s
                     ending.set()

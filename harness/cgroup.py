@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from harness import limits
+from harness import leftovers, limits
 
 MOUNT: Final = Path("/sys/fs/cgroup")
 MEMBERSHIP: Final = Path("/proc/self/cgroup")
@@ -84,7 +84,7 @@ def create(*, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Group | Non
     except OSError:
         return None
     own = {name: path for _, names, path in lines for name in names.split(",")}
-    name = f"sysmith-{os.getpid()}-{next(_numbers)}"
+    name = f"{leftovers.PREFIX}{os.getpid()}-{next(_numbers)}"
     processes = str(limits.COMPILE_PROCESSES + _EXTRA_PROCESSES)
     folders: dict[str, Path] = {}
     if "memory" in own:
@@ -118,6 +118,7 @@ def _delegated(mount: Path, own: str) -> Iterator[Path]:
 
 
 def _made(folder: Path, settings: dict[str, str]) -> Path | None:
+    leftovers.sweep(folder.parent)
     try:
         folder.mkdir()
     except OSError:

@@ -20,8 +20,9 @@ Status = Literal["ok", "raised", "timeout", "memory", "crashed", "protocol"]
 
 OUTPUT_TAIL_BYTES: Final = 64 << 10
 _CHUNK: Final = 1 << 20
-_AFTER_END_S: Final = 1.0
+_AFTER_END_S: Final = 3.0
 _AFTER_KILL_S: Final = 10.0
+_WENT_ON: Final = "it went on after its last frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Exchange:
         self._exit: dict[str, Any] | None = None
         self._forced: tuple[Status, str] | None = None
         self._raised: Exception | None = None
+        self._killing = False
         self.settled = False
         read_request, self._request = os.pipe()
         self._reply, write_reply = os.pipe()
@@ -117,14 +119,12 @@ class Exchange:
         if self._exit is not None or self._killing:
             return False
         if self._end is not None:
-            self._kill(control, "protocol", "it went on after its last frame")
+            self._kill(control, "protocol", _WENT_ON)
         elif self._reply not in self._open:
             self._kill(control, "protocol", "it closed its pipe and went on")
         else:
             self._kill(control, "timeout", f"it was stopped after {self._timeout_s:g} s")
         return True
-
-    _killing = False
 
     def _kill(self, control: socket.socket, status: Status, detail: str) -> None:
         if self._killing:
@@ -204,7 +204,9 @@ class Exchange:
 
     def _verdict(self) -> tuple[Status, str]:
         exit_ = self._exit or {"why": "server"}
-        if self._forced is not None:
+        # On a busy machine an honest child's end may be reported late: it left by itself, before the order came.
+        late = self._forced == ("protocol", _WENT_ON) and exit_.get("code") == 0
+        if self._forced is not None and not late:
             return self._forced
         if exit_["why"] == "memory":
             return "memory", "its processes together used more memory than allowed"

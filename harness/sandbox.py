@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from harness import bubblewrap, landlock, paths, seccomp
+from harness import bubblewrap, landlock, leftovers, paths, seccomp
 from sysmith_errors import MissingPart
 
 TierName = Literal["bubblewrap", "landlock", "none"]
@@ -85,7 +85,8 @@ def prepare(tier: Tier, program: Sequence[str], *, env: Mapping[str, str], hide:
         argv = bubblewrap.command(program, scratch_bytes=SCRATCH_BYTES, hide=hide)
         scratch = str(bubblewrap.SCRATCH)
         return Launch(argv, _environment(scratch, env), None, scratch)
-    scratch = tempfile.mkdtemp(prefix="sysmith-")
+    leftovers.sweep(Path(tempfile.gettempdir()))
+    scratch = tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-")
     confine: dict[str, Any] | None = None
     if tier.name == "landlock":
         confine = {

@@ -21,7 +21,7 @@ def load_source(text: str, label: str) -> types.ModuleType:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     module = types.ModuleType("kernel_" + "".join(c if c.isalnum() else "_" for c in label))
     module.__file__ = filename
-    exec(compile(text, filename, "exec"), module.__dict__)  # noqa: S102 - running candidates is this module's purpose
+    exec(compile(text, filename, "exec"), module.__dict__)
     return module
 
 

@@ -62,10 +62,17 @@ class Calls(Expressions):
         for name in base.names & set(self.source.jit):
             self.launched.setdefault(self.function, set()).add(name)
             low = self.low_precision.setdefault(name, {})
+            constants = {
+                item.arg
+                for item in parameters(self.source.jit[name])
+                if item.annotation is not None and self.source.dotted(item.annotation) == "tl.constexpr"
+            }
             for parameter, argument in bind_arguments(self.source.jit[name], node):
                 value = self.eval(argument, env)
                 maybe = value.has(Kind.UNKNOWN) or (value.has(Kind.TENSOR) and value.has(Kind.LOWP))
                 low[parameter] = low.get(parameter, False) or maybe
+                if parameter in constants and (value.holds(Kind.TENSOR) or value.names & set(self.source.plain)):
+                    self.report("kernel-internals", argument, f"hands a tensor or function to {parameter}")
                 if value.has(Kind.ARITH) and parameter in self._pointers[name]:
                     self.report("aten-operator", argument, "computes a tensor before the launch")
 
@@ -117,7 +124,8 @@ class Calls(Expressions):
                 self.report("aten-function", node, f"calls {dotted}")
             return TENSOR
         if dotted in self.packs.lists["wrapper.decorators"]:
-            self.report("decorator", node, f"calls {dotted} inside the file")
+            if node not in getattr(self.source.parents[node], "decorator_list", ()):
+                self.report("decorator", node, f"calls {dotted} outside a decorator")
             return UNKNOWN
         tensors = any(value.holds(Kind.TENSOR) for value in args)
         if tensors and head == "math":
@@ -154,6 +162,8 @@ class Calls(Expressions):
             return container(inside) if name == "sorted" else computed(*inside)
         if name in ("list", "tuple", "set", "frozenset", "reversed"):
             return Value(first.kind & ~Kind.STATE, first.names, first.items, first.elem)
+        if name == "dict":
+            return container([element(first), *keywords.values()])
         if name == "zip":
             return container([container([element(value) for value in args], fixed=True)])
         if name == "enumerate":

@@ -179,10 +179,15 @@ class Expressions:
     def _dict(self, node: ast.Dict, env: Env) -> Value:
         for key in node.keys:
             self.eval(key, env)
-        return container([self.eval(value, env) for value in node.values])
+        values = [self.eval(value, env) for value in node.values]
+        # A mapping that is unpacked here brings its own values.
+        pairs = zip(node.keys, values, strict=True)
+        return container([element(value) if key is None else value for key, value in pairs])
 
     def _lambda(self, node: ast.Lambda, env: Env) -> Value:
-        self.eval(node.body, {**env, **{arg.arg: PY for arg in node.args.args}})
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            self.eval(default, env)
+        self.eval(node.body, {**env, **{arg.arg: UNKNOWN for arg in [*node.args.args, *node.args.kwonlyargs]}})
         return PY
 
     def _formattedvalue(self, node: ast.FormattedValue, env: Env) -> Value:

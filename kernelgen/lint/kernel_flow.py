@@ -9,7 +9,7 @@ from kernelgen.lint.evidence import bind, pointer_parameters
 from kernelgen.lint.packs import Packs
 from kernelgen.lint.source import Function, Reporter, Source, parameters
 
-_MOST_PASSES = 6
+_SPARE_PASSES = 4
 _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.FloorDiv, ast.Mod)
 _STORES = ("tl.store", "tl.atomic_add", "tl.atomic_max", "tl.atomic_min", "tl.atomic_xchg")
 # These hand on one of their arguments, or part of it, without computing.
@@ -54,7 +54,7 @@ def check_kernel_flow(
     ``low_precision`` says for each launched kernel which parameters may be 16-bit tensors, as its launches tell.
     """
     flow = _KernelFlow(source, packs, low_precision, reporter)
-    for _ in range(_MOST_PASSES):
+    for _ in range(2 * len(source.jit) + _SPARE_PASSES):
         before = (dict(flow.returns), {name: dict(values) for name, values in flow.params.items()})
         flow.pass_over()
         if before == (flow.returns, flow.params):

@@ -20,6 +20,10 @@ def check_names(source: Source, scopes: Scopes, packs: Packs, reporter: Reporter
             _name(source, scopes, node, packs, reporter)
         elif isinstance(node, Function) and _is_dunder(node.name):
             reporter.add("dunder", node, f"defines {node.name}")
+        elif (isinstance(node, Function) and node.name == "isinstance") or (
+            isinstance(node, ast.arg) and node.arg == "isinstance"
+        ):
+            reporter.add("shadowing", node, "rebinds isinstance")
     for name in source.module_names():
         if packs.forbidden(name) or (name not in source.imports and packs.allows("wrapper.builtins", name)):
             place = source.jit.get(name) or source.plain.get(name) or source.constants.get(name)
@@ -36,6 +40,8 @@ def _name(source: Source, scopes: Scopes, node: ast.Name, packs: Packs, reporter
             reporter.add(packs.forbidden(node.id) or "dunder", node, f"uses {node.id}")
         return
     if not isinstance(node.ctx, ast.Load):
+        if node.id == "isinstance":
+            reporter.add("shadowing", node, "rebinds isinstance")
         return
     where = scopes.where(node)
     if where == "builtin":

@@ -11,7 +11,7 @@ from kernelgen.lint.kinds import PY, TENSOR, UNKNOWN, Kind, Value, computed, con
 from kernelgen.lint.packs import Packs
 from kernelgen.lint.source import Function, Reporter, Source, parameters
 
-_MOST_PASSES = 8
+_SPARE_PASSES = 4
 _MUTABLE = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
 
 
@@ -35,12 +35,18 @@ class Wrappers(Calls):
         for statement in self.source.tree.body:
             if isinstance(statement, ast.Assign | ast.AnnAssign):
                 self._module_constant(statement)
-        for _ in range(_MOST_PASSES):
+        # What a chain of helpers tells may travel one function a pass, there and back.
+        for _ in range(2 * len(self.source.plain) + _SPARE_PASSES):
             before = (dict(self.returns), {name: dict(values) for name, values in self.params.items()})
             self._all_functions()
             if before == (self.returns, self.params):
                 break
+        else:
+            self.reporter.add("too-large", None, "the helpers call each other in ways that cannot be followed")
         self.reporting = True
+        for function in [*self.source.plain.values(), *self.source.jit.values()]:
+            for decorator in function.decorator_list:
+                self.eval(decorator, {})
         for statement in self.source.tree.body:
             if isinstance(statement, ast.Assign | ast.AnnAssign):
                 self._module_constant(statement)

@@ -88,7 +88,7 @@ def test_control_c_lets_the_one_in_flight_settle() -> None:
 
     def one(problem: Problem) -> str:
         if problem.name == "2":
-            time.sleep(0.2)  # until the main thread waits for this result; elsewhere it would be the test that is hit
+            time.sleep(0.5)  # until the main thread waits for this result; elsewhere it would be the test that is hit
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(0.3)
         return problem.name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import bubblewrap, paths
+from harness import bubblewrap, leftovers, paths
 
 
 def test_needed_places_under_hidden_ones_are_shown_again(tmp_path: Path) -> None:
@@ -49,3 +50,15 @@ def test_importing_the_harness_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_leftovers_of_dead_processes_are_swept_and_nothing_else(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["/bin/true"])
+    dead.wait()
+    gone, full = tmp_path / f"sysmith-{dead.pid}-a", tmp_path / f"sysmith-{dead.pid}-full"
+    kept = [tmp_path / f"sysmith-{os.getpid()}-a", tmp_path / "sysmith-notes", tmp_path / "other", full]
+    for folder in (gone, *kept):
+        folder.mkdir()
+    (full / "file").touch()
+    leftovers.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)

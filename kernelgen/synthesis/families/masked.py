@@ -35,7 +35,7 @@ total = output_size
 if total is None:
     total = starts.select(0, starts.numel() - 1).item()
 out = torch.empty((total,), dtype=repeats.dtype, device=repeats.device)
-_owners_into(out, starts)
+_owners_into(out, starts, repeats.numel())
 """
 
 ENTRIES = [

@@ -48,6 +48,7 @@ ENTRIES = [
     _product("addmv.default", "mat", "vec", (_MATRIX, _COLUMN), (2, 1), "(left.shape[2],)", _IN_VECTOR),
     _product("dot.default", "self", "tensor", (_ROW, _COLUMN), (1, 1), "()", "%s.view(1, 1, 1)"),
     _product("vdot.default", "self", "other", (_ROW, _COLUMN), (1, 1), "()", "%s.view(1, 1, 1)"),
+    Entry("_trilinear.default", "trilinear.py.j2"),
     pointwise(
         "addr.default",
         _ADDR,

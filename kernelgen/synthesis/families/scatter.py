@@ -14,9 +14,12 @@ def scatter(overload: str, body: str) -> Entry:
     return Entry(overload, "scatter.py.j2", {"body": body.strip("\n")})
 
 
-def reduce_at(overload: str, body: str) -> Entry:
-    """Return the entry of a reduction at indices; ``body`` sets index, source, reduce and include_self where needed."""
-    return Entry(overload, "reduce_at.py.j2", {"body": body.strip("\n")})
+def reduce_at(overload: str, body: str, *, stepwise: bool = False) -> Entry:
+    """Return the entry of a reduction at indices; ``body`` sets index, source, reduce and include_self where needed.
+
+    ``stepwise`` rounds to the result's dtype after every step, as PyTorch does for this overload.
+    """
+    return Entry(overload, "reduce_at.py.j2", {"body": body.strip("\n"), "stepwise": stepwise})
 
 
 _PUT_AT = """
@@ -72,6 +75,16 @@ at, values = _contiguous(index).view(-1), _contiguous(source).view(-1)
 _scatter_into(flat, (0,), 1, n, at, (1,), values, at.shape, -n, accumulate)
 out = _clone_strided(self) if n == 0 else _copy_into(torch.empty_like(self), flat)
 """
+_UNPOOL = """
+k = len(output_size)
+lead = self.dim() - k
+out = _fill_value(_empty_layout((*self.shape[:lead], *output_size), self), 0)
+size = 1
+for n in output_size:
+    size *= n
+walk = tuple(out.stride()[:lead]) + (0,) * k
+_scatter_into(out, walk, out.stride(-1), size, indices, indices.stride(), self, self.shape)
+"""
 _FILL = _along("_clone_strided(self)", "value", _SPREAD, more="-target.shape[d]")
 _REDUCE = """
 reduce = {"add": "sum", "multiply": "prod"}.get(reduce, reduce)
@@ -102,8 +115,10 @@ ENTRIES = [
     scatter("index_fill.int_Scalar", _FILL),
     scatter("index_fill.int_Tensor", _FILL),
     scatter("put.default", _PUT),
+    scatter("max_unpool2d.default", _UNPOOL),
+    scatter("max_unpool3d.default", _UNPOOL),
     reduce_at("scatter.reduce", _REDUCE.replace("VALUE", "src")),
     reduce_at("scatter.value_reduce", _REDUCE.replace("VALUE", "value")),
     reduce_at("scatter_reduce.two", "source = src"),
-    reduce_at("index_reduce.default", _SPREAD),
+    reduce_at("index_reduce.default", _SPREAD, stepwise=True),
 ]

@@ -166,4 +166,7 @@ ENTRIES = [
     moved("constant_pad_nd.default", _CONSTANT_PAD),
     *(moved(f"reflection_pad{n}d.default", 'out = _padded(self, padding, "reflect")') for n in (1, 2, 3)),
     *(moved(f"replication_pad{n}d.default", 'out = _padded(self, padding, "replicate")') for n in (1, 2, 3)),
+    Entry("im2col.default", "sliding.py.j2", {"inverse": False}),
+    Entry("col2im.default", "sliding.py.j2", {"inverse": True}),
+    Entry("linalg_cross.default", "cross.py.j2"),
 ]

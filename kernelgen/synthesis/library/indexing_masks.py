@@ -144,23 +144,23 @@ def _expand_into(out, source, mask, starts):
 
 
 @triton.jit
-def _owners_kernel(out, starts, numel, n, rounds, BLOCK: tl.constexpr):
+def _owners_kernel(out, starts, numel, n, step, rounds, BLOCK: tl.constexpr):
     # out[i] = the last j with starts[j] <= i, by binary search.
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     low = tl.zeros([BLOCK], tl.int64)
     high = low + n
     for _ in range(0, rounds):
         middle = (low + high) // 2
-        below = tl.load(starts + middle, mask=middle < n, other=0) <= i
+        below = tl.load(starts + middle * step, mask=middle < n, other=0) <= i
         open_ = high - low > 1
         low = tl.where(open_ & below, middle, low)
         high = tl.where(open_ & (below == 0), middle, high)
     tl.store(out + i, low.to(out.dtype.element_ty), mask=i < numel)
 
 
-def _owners_into(out, starts):
-    # Which of the runs that begin at starts each position of out belongs to.
-    numel, n = out.numel(), starts.numel() - 1
+def _owners_into(out, starts, n):
+    # Which of the n runs that begin at starts[0 .. n-1] each position of out belongs to.
+    numel = out.numel()
     if numel and n:
-        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, n.bit_length() + 1, BLOCK=1024)
+        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, starts.stride(0), n.bit_length() + 1, BLOCK=1024)
     return out

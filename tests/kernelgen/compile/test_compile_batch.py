@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_compile_targets import MATMUL, POINTWISE, SOURCE, spec
+from .test_compile_targets import MATMUL, POINTWISE, SOURCE, spec
 
 from harness.cache import Cache
 from kernelgen.compile.batch import CompileJob, CompileSummary, compile_all

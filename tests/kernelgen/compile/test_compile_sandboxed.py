@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_compile_targets import GOOD, MATMUL, POINTWISE, SOURCE
+from .test_compile_targets import GOOD, MATMUL, POINTWISE, SOURCE
 
 from harness import sandbox
 from kernelgen.compile.batch import CompileJob, CompileSummary, compile_all

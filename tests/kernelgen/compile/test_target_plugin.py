@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_compile_targets import MATMUL, POINTWISE, compile_with, spec
+from .test_compile_targets import MATMUL, POINTWISE, compile_with, spec
 
 from kernelgen.compile.gpu_targets import CudaTarget
 from kernelgen.compile.targets import ENTRY_POINT_GROUP, parse_targets

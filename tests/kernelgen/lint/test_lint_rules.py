@@ -99,6 +99,16 @@ BREACHES = {
     "a = triton.jit(dim)": "decorator",
     "dim = '{0.x}'.format(self)": "string-format",
     "a = map(dim, [self])": "unknown-call",
+    "out = dict(a=self)['a'] * 2": "aten-operator",
+    "out = {**{'a': self}}['a'] + 1": "aten-operator",
+    "d = {}\nd['x'] = self\nout = d.get('x') * 2": "aten-operator",
+    "out = tuple(zip([self], [out]))[0][0] + 1": "aten-operator",
+    "out = (x := self) * 2": "aten-operator",
+    "return alpha * other": "aten-operator",
+    "_k[(1,)](self, other * 2, 3, BLOCK=16)": "aten-operator",
+    "_k[lambda m: (out.copy_(self), 1)](self, out, 3, BLOCK=16)": "aten-method",
+    "_k[(1,)](self, out, 3, BLOCK=self)": "kernel-internals",
+    "def isinstance(a, b):\n    return False": "shadowing",
 }
 
 
@@ -202,6 +212,21 @@ def test_a_breach_in_a_kernel_is_named(body: str) -> None:
 )
 def test_honest_kernel_code_has_no_error(body: str) -> None:
     assert rules(kernel(body, top="_C = tl.constexpr(3.0)\n")) == set()
+
+
+def test_computing_in_a_decorator_is_named() -> None:
+    hook = "@triton.heuristics({'N': lambda args: args['o_ptr'].copy_(args['x_ptr'].neg())})\n"
+    assert "aten-method" in rules(wrapper("pass").replace("@triton.jit", hook + "@triton.jit"))
+    fine = "@triton.heuristics({'N': lambda args: triton.next_power_of_2(args['n']) * 2})\n"
+    assert rules(wrapper("pass").replace("@triton.jit", fine + "@triton.jit")) == set()
+
+
+def test_computing_behind_a_long_chain_of_helpers_is_named() -> None:
+    links = [f"def _h{i}(t):\n    return _h{i + 1}(t)\n" for i in range(20)]
+    for order in (links, links[::-1]):
+        top = "".join(order) + "def _h20(t):\n    return t\n"
+        assert "aten-operator" in rules(wrapper("out = _h0(self) * 2", top=top))
+        assert rules(wrapper("out = _h0(self)", top=top)) == set()
 
 
 def test_a_cast_inside_a_helper_counts() -> None:
