@@ -77,7 +77,7 @@ def load_packs(targets: Sequence[str] = ("interpret",), extra_paths: Iterable[st
         added = [pack.lists.get(key, frozenset()) for pack in builtin]
         if added and len(added) == len(families):
             lists[key] |= frozenset.intersection(*map(frozenset, added))
-    rules = {key: dict(value) for key, value in common.rules.items()}
+    rules = {key: dict(value) for key, value in _parse(_HERE / "rules.toml").rules.items()}
     for rule_id in rules:
         versions = [{**rules[rule_id], **pack.rules.get(rule_id, {})} for pack in builtin]
         if versions:
@@ -121,7 +121,7 @@ def _damaged(path: Path, field: str, problem: str) -> InputError:
 def _rule(rule_id: str, fields: dict[str, str], own: Sequence[_Pack]) -> Rule:
     for name in ("severity", "why", "mend"):
         if name not in fields:
-            path = next((pack.path for pack in own if rule_id in pack.rules), _HERE / "common.toml")
+            path = next((pack.path for pack in own if rule_id in pack.rules), _HERE / "rules.toml")
             raise _damaged(path, f"rules.{rule_id}.{name}", "is missing")
     return Rule(rule_id, fields["severity"], fields["why"], fields["mend"])
 

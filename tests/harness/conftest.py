@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from harness import bubblewrap, landlock, seccomp
 from harness.sandbox import Tier
+
+# The servers of the tests import hostile_entries by its own name, whatever pytest puts on the path.
+if (here := str(Path(__file__).parent)) not in sys.path:
+    sys.path.insert(0, here)
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "landlock"])

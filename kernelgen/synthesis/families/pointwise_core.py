@@ -43,7 +43,7 @@ def pointwise(
     code run first: checks, and views to take operands from. ``exact`` keeps numbers from being rounded to a 16-bit
     type first; ``contiguous`` gives a result in C order.
     """
-    text = body if "result =" in body else f"result = {body}"
+    text = body if "result" in body else f"result = {body}"
     return Entry(
         overload,
         "pointwise.py.j2",

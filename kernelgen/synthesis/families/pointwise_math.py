@@ -41,7 +41,6 @@ _FLOAT = {
 }
 # Integers stay as they are.
 _ROUND = {"ceil": "tl.ceil", "floor": "tl.floor", "round": "_round_even", "trunc": "_trunc"}
-_SIGN = "_sign(self) if COMPUTE.is_floating() else (self > 0).to(COMPUTE) - (self < 0).to(COMPUTE)"
 _TESTS = {
     "isnan": "self != self",
     "isinf": "tl.abs(self) == float('inf')",
@@ -87,8 +86,8 @@ ENTRIES = [
     pointwise("frac.default", "self - _trunc(self)"),
     pointwise("neg.default", "-self"),
     pointwise("abs.default", "tl.abs(self)"),
-    pointwise("sign.default", _SIGN),
-    pointwise("sgn.default", _SIGN),
+    pointwise("sign.default", "_sign(self)"),
+    pointwise("sgn.default", "_sign(self)"),
     pointwise("signbit.default", "_is_negative(self) if COMPUTE.is_floating() else self < 0", promote="bool"),
     *(
         pointwise(f"{name}.default", f"{body} if COMPUTE.is_floating() else self != self", promote="bool")

@@ -182,6 +182,15 @@ def _collapse(shape, *strides):
     return room, tuple(size for size, _ in dims), [tuple(step[i] for _, step in dims) for i in range(len(strides))]
 
 
+def _check_writable(x):
+    # PyTorch refuses to write where several elements share memory.
+    if any(size > 1 and step == 0 for size, step in zip(x.shape, x.stride())):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
 def _copy_into(out, source):
     # Launch the copy kernel: out takes source's values, broadcast and cast.
     numel = out.numel()

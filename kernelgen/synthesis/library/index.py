@@ -32,7 +32,9 @@ def _value(x, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
 @triton.jit
 def _convert(x, DTYPE: tl.constexpr):
     # x in another type as PyTorch casts: float to unsigned goes through int64, int to 16-bit float through fp32.
-    if x.dtype.is_floating():
+    if DTYPE == tl.int1:
+        result = x.to(DTYPE)
+    elif x.dtype.is_floating():
         result = x.to(tl.int64).to(DTYPE) if DTYPE.is_int_unsigned() else x.to(DTYPE)
     elif DTYPE.primitive_bitwidth == 16:
         result = x.to(tl.float32).to(DTYPE) if DTYPE.is_floating() else x.to(DTYPE)

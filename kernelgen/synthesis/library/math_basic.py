@@ -27,7 +27,7 @@ def _copysign(x, sign):
 @triton.jit
 def _sign(x):
     # -1, 0 or 1 in x's type; NaN gives 0, as PyTorch's sign does.
-    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
+    return tl.where(x > 0, 1, tl.where(x < 0, -1, 0)).to(x.dtype)
 
 
 @triton.jit

@@ -124,13 +124,15 @@ HONEST = [
     "if isinstance(other, torch.Tensor):\n    n = other.numel()\nelse:\n    n = other + 1",
     "if isinstance(other, (int, float)):\n    alpha = -other",
     "a = other * 2 if not isinstance(other, torch.Tensor) else other.shape[0]",
-    "dims = [d + self.ndim if d < 0 else d for d in dim]\nshape = tuple(s for d, s in enumerate(self.shape) if d not in dims)",
+    "dims = [d + self.ndim if d < 0 else d for d in dim]\n"
+    "shape = tuple(s for d, s in enumerate(self.shape) if d not in dims)",
     "order = sorted(range(self.ndim), key=lambda d: -self.stride(d))\norder.append(1)\norder.sort()",
     "limit = torch.finfo(self.dtype).max\nsize = self.dtype.itemsize * self.element_size()",
     "number = float if alpha else int\nn = number(alpha)",
     "def grid(meta):\n    return (triton.cdiv(out.numel(), meta['BLOCK']),)\n_k[grid](self, out, 3, BLOCK=16)",
     "grid = lambda meta: (triton.cdiv(3, meta['BLOCK']),)\n_k[grid](self, out, 3, BLOCK=16)",
-    "if dim is None:\n    dim = list(range(self.dim()))\nelif isinstance(dim, int):\n    dim = [dim]\ndim = [d % 3 for d in dim]",
+    "if dim is None:\n    dim = list(range(self.dim()))\n"
+    "elif isinstance(dim, int):\n    dim = [dim]\ndim = [d % 3 for d in dim]",
     "raise ValueError(f'expected {self.dtype}, got {alpha}')",
     "shape, n = list(self.shape), 1\nfor s in shape[1:]:\n    n *= s\nshape[0] = n",
     "(a, b), c = (self, out), 3\nc = c + 1",
@@ -175,7 +177,7 @@ KERNEL_BREACHES = {
     "tl.store(o_ptr + i, tl.load(x_ptr + i) * 2)": "bf16-uncast",
     "tl.store(o_ptr + i, tl.exp(tl.load(x_ptr + i)))": "bf16-uncast",
     "tl.store(o_ptr + i, (tl.load(x_ptr + i) + 1).to(tl.float32))": "bf16-uncast",
-    "acc = tl.zeros((16,), tl.float32)\nfor k in range(n):\n    acc += tl.load(x_ptr + i)\ntl.store(o_ptr + i, acc)": "bf16-uncast",
+    "acc = 0.0\nfor k in range(n):\n    acc += tl.load(x_ptr + i)\ntl.store(o_ptr + i, acc)": "bf16-uncast",
     "p = tl.load(x_ptr).to(tl.pointer_type(tl.float32))\ntl.store(o_ptr, tl.load(p))": "pointer-from-memory",
     "tl.store(tl.load(x_ptr), 1.0)": "pointer-from-memory",
     "tl.store(o_ptr + i, torch.neg(x_ptr))": "kernel-torch",
@@ -288,4 +290,4 @@ def test_any_text_gives_a_report(text: str) -> None:
 @settings(max_examples=40, deadline=None)
 def test_any_mix_of_statements_gives_a_report(bodies: list[str]) -> None:
     report = lint_source(wrapper("\n".join(bodies)))
-    assert all(1 <= finding.line and finding.why and finding.mend for finding in report.findings)
+    assert all(finding.line >= 1 and finding.why and finding.mend for finding in report.findings)
