@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.main import get_command
 
 from sysmith_errors import InputError
 
 FILE = "sysmith.toml"
-_HIDDEN = {"help", "version", "install_completion", "show_completion"}
+PREFIX = "SYSMITH"
+_HIDDEN = {"help", "version"}
 
 
 @dataclass(frozen=True)
@@ -32,52 +31,92 @@ class Setting:
 
 def config_path() -> Path:
     """Return the configuration file: ``$SYSMITH_CONFIG`` or ``sysmith.toml`` in the current folder."""
-    return Path(os.environ.get("SYSMITH_CONFIG", FILE))
+    return Path(os.environ.get("SYSMITH_CONFIG") or FILE)
 
 
-def file_values(app: typer.Typer) -> dict[str, Any]:
-    """Read the configuration file: ``[kernelgen]`` holds the options of ``sysmith kernelgen``, spelt with ``_`` or ``-``.
+def file_values(command: Any) -> dict[str, Any]:
+    """Read the configuration file: ``[kernelgen]`` holds the options of ``sysmith kernelgen``, spelt with ``_`` or ``-``,
+    and ``[kernelgen.list]`` those of ``sysmith kernelgen list``.
 
     No file means no values, unless ``SYSMITH_CONFIG`` names it. Raises InputError for a file that cannot be read, is not
-    TOML, or names a command or option that does not exist.
+    TOML, or names a command or option that does not exist, or a value that the option does not take.
     """
+    import tomllib
+
     path = config_path()
     try:
-        data = tomllib.loads(path.read_text())
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
     except FileNotFoundError:
-        if "SYSMITH_CONFIG" not in os.environ:
+        if not os.environ.get("SYSMITH_CONFIG"):
             return {}
-        raise InputError(f"{path} (from SYSMITH_CONFIG) does not exist", mend="Create it or unset the variable.") from None
+        raise InputError(
+            f"{path} (from SYSMITH_CONFIG) does not exist", mend="Create it or unset the variable."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}", mend="Correct that line.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    return _checked(path, data, get_command(app), "")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text", mend="Save it as UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", mend="Mend or remove it.") from None
+    return _checked(path, data, command, "")
 
 
-def _checked(path: Path, data: dict[str, Any], command: Any, where: str) -> dict[str, Any]:
+def _checked(path: Path, data: Mapping[str, Any], command: Any, where: str) -> dict[str, Any]:
     commands = getattr(command, "commands", {})
-    options = {p.name: p for p in command.params if p.name not in _HIDDEN}
+    options = {p.name: p for p in command.params if p.name not in _HIDDEN and p.param_type_name == "option"}
     clean: dict[str, Any] = {}
     for key, value in data.items():
         name = key.replace("-", "_")
+        # ``json`` reads better in a file than the name the parameter has in the code.
+        name = f"as_{name}" if f"as_{name}" in options else name
         label = f"{where}.{key}".lstrip(".")
         if isinstance(value, dict) and key in commands:
             clean[key] = _checked(path, value, commands[key], label)
-        elif name in options and not isinstance(value, dict):
-            clean[name] = ",".join(map(str, value)) if isinstance(value, list) and not options[name].multiple else value
+        elif name in options:
+            clean[name] = _value(path, label, value, options[name])
         else:
-            known = ", ".join(sorted([*commands, *(n for n in options if n)])) or "nothing"
-            raise InputError(f"{path}: {label} = {json.dumps(value, default=str)[:60]} is unknown", mend=f"Known here: {known}.")
+            spelt = sorted([*commands, *(n.removeprefix("as_") for n in options)])
+            raise InputError(f"{path}: {label} is unknown", mend=f"Known here: {', '.join(spelt) or 'nothing'}.")
     return clean
 
 
-def settings(app: typer.Typer) -> Iterator[Setting]:
+def _value(path: Path, label: str, value: Any, option: Any) -> Any:
+    """Return a value of the file as the option takes it; a list for an option with commas in it is joined."""
+    shown = json.dumps(value, default=str)[:60]
+    kind = option.type.name
+    if option.multiple:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InputError(f"{path}: {label} = {shown} is not a list of texts", mend='Write it as ["one", "two"].')
+        return value
+    if kind == "boolean":
+        if not isinstance(value, bool):
+            raise InputError(f"{path}: {label} = {shown} is neither true nor false", mend="Write true or false.")
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value) and kind == "text":
+        value = ",".join(value)
+    number = kind.startswith(("int", "float"))
+    if isinstance(value, bool) or not isinstance(value, (int, float) if number else str):
+        raise InputError(f"{path}: {label} = {shown} is not a {'number' if number else 'text'}", mend="Correct it.")
+    try:
+        option.type.convert(value, option, None)
+    except typer.TyperException as error:
+        raise InputError(f"{path}: {label} = {shown} does not fit: {error}", mend="Correct it.") from None
+    return value
+
+
+def variable_of(context: Any, parameter: Any) -> str:
+    """Return the variable that sets an option, given the context of its command."""
+    path = context.command_path.split()[1:]
+    return "_".join([PREFIX, *path, parameter.name]).upper()
+
+
+def settings(command: Any) -> Iterator[Setting]:
     """Yield every option of every command with its value and origin, as a command without arguments would see it."""
-    yield from _walk(get_command(app), file_values(app), "sysmith", "SYSMITH")
+    yield from _walk(command, file_values(command), "sysmith", PREFIX)
 
 
-def _walk(command: Any, values: dict[str, Any], label: str, prefix: str) -> Iterator[Setting]:
+def _walk(command: Any, values: Mapping[str, Any], label: str, prefix: str) -> Iterator[Setting]:
     for parameter in command.params:
         name = parameter.name or ""
         if name in _HIDDEN or parameter.param_type_name != "option":
@@ -89,19 +128,21 @@ def _walk(command: Any, values: dict[str, Any], label: str, prefix: str) -> Iter
             value, origin = values[name], str(config_path())
         else:
             value, origin = parameter.default, "default"
-        yield Setting(label, parameter.opts[-1], variable, value, origin)
+        yield Setting(label, parameter.opts[0], variable, value, origin)
     for name, child in getattr(command, "commands", {}).items():
-        nested = values.get(name, {})
-        yield from _walk(child, nested if isinstance(nested, dict) else {}, f"{label} {name}", f"{prefix}_{name}".upper())
+        yield from _walk(child, values.get(name, {}), f"{label} {name}", f"{prefix}_{name}".upper())
 
 
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
     """Show every option's value and where it comes from."""
-    from cli.main import app
-
-    rows = list(settings(app))
+    rows = list(settings(context.find_root().command))
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "file": str(config_path()), "settings": [vars(r) for r in rows]}, indent=2, default=str))
+        shown = [vars(row) for row in rows]
+        document = {"schema_version": 1, "file": str(config_path()), "settings": shown}
+        typer.echo(json.dumps(document, indent=2, default=str))
         return
     for row in rows:
         value = "" if row.value is None else row.value

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sysmith_errors import InputError
 
 app = typer.Typer(
-    help="Generate a PyTorch ATen backend in Triton: synthesise, lint, compile, test against OpInfo.",
     invoke_without_command=True,
+    rich_markup_mode=None,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of the table.")]
@@ -57,16 +57,15 @@ def run(
     as_json: Json = False,
     allow_unsandboxed: Unsandboxed = False,
 ) -> None:
-    """Generate kernels for --ops and judge them.
+    """Generate a PyTorch ATen backend in Triton: synthesise, lint, compile, test against OpInfo.
 
-    Exit 0: every operator passed (with --baseline: nothing was lost). 1: some failed. 3: the budget ended first.
+    --ops says for which operators. Exit 0: every operator passed (with --baseline: nothing was lost). 1: some failed. 3: the budget ended first.
     130: interrupted; --resume latest carries on.
     """
     if context.invoked_subcommand is not None:
         return
     if not ops:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
+        raise InputError("--ops is missing", mend="Name operators: --ops add,mm, --ops family:reduction or --ops all.")
     from cli import kernelgen_run
 
     request = kernelgen_run.Request(
@@ -136,21 +135,3 @@ def check(
     result = check_file(file, options)
     typer.echo(json.dumps(result.to_json(), indent=2) if as_json else render(result))
     raise typer.Exit(0 if result.passed else 1)
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Read an earlier ``--json`` report. Raises InputError naming the file, the field and the mend."""
-    mend = "Name a file that sysmith kernelgen --json wrote."
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--baseline: {path} cannot be read: {error}", mend=mend) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"--baseline: {path} is not JSON (line {error.lineno}: {error.msg})", mend=mend) from None
-    operators = data.get("operators") if isinstance(data, dict) else None
-    if not isinstance(operators, list):
-        raise InputError(f"--baseline: {path} has no field operators that is a list", mend=mend)
-    for number, entry in enumerate(operators):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not isinstance(entry.get("dtypes"), dict):
-            raise InputError(f"--baseline: {path}: operators[{number}] lacks a name or dtypes", mend=mend)
-    return data

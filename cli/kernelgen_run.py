@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from cli.kernelgen_files import check_writable_file, check_writable_folder, read_report, write_all
 from cli.progress import Progress
 from sysmith_errors import InputError, Interrupted
 
@@ -43,18 +47,20 @@ class Request:
 
 def execute(request: Request) -> int:
     """Run and return the exit code. Raises SysmithError for what the user must mend, Interrupted after ^C."""
-    from cli.kernelgen import read_report
-    from kernelgen.catalog.store import catalog, operators, reference_names
     from kernelgen.compile.targets import parse_targets
-    from kernelgen.export import LAYOUTS
-    from kernelgen.run import RunOptions, open_run
-    from kernelgen.selection import parse_dtypes, select
+    from kernelgen.selection import parse_dtypes
 
-    if request.layout not in LAYOUTS:
-        raise InputError(f"--layout: {request.layout!r} is unknown", mend=f"Use {' or '.join(LAYOUTS)}.")
-    baseline = read_report(request.baseline) if request.baseline else None
-    parse_targets(request.targets)
+    # What is wrong with the command line is said before anything expensive begins.
+    targets = [target.name for target in parse_targets(request.targets)]
     dtypes = parse_dtypes(request.dtypes)
+    baseline = read_report(request.baseline) if request.baseline else None
+    _check_destinations(request)
+    _check_parts(request, targets)
+
+    from kernelgen.catalog.store import catalog, operators, reference_names
+    from kernelgen.run import RunOptions, open_run
+    from kernelgen.selection import select
+
     progress = Progress()
     with progress.recording("recording the operators of this PyTorch, once") as note:
         facts = {fact.name: fact for fact in operators(catalog(note))}
@@ -76,8 +82,38 @@ def execute(request: Request) -> int:
         return _run(request, options, facts, folder, baseline, progress)
 
 
+def _check_destinations(request: Request) -> None:
+    from harness.cache import Cache
+
+    if request.out:
+        from kernelgen.export import LAYOUTS
+
+        if request.layout not in LAYOUTS:
+            raise InputError(f"--layout: {request.layout!r} is unknown", mend=f"Use {' or '.join(LAYOUTS)}.")
+        check_writable_folder("--out", request.out, "Name a folder that can be written.")
+    for option, path in (("--junit", request.junit), ("--report", request.report)):
+        if path:
+            check_writable_file(option, path)
+    # The catalog is kept there even with --no-cache.
+    check_writable_folder("cache", Cache().root, "Set SYSMITH_CACHE_DIR to a folder that can be written.")
+
+
+def _check_parts(request: Request, targets: list[str]) -> None:
+    from harness.sandbox import require_tier
+    from kernelgen.lint import load_packs
+
+    tier = require_tier(allow_unsandboxed=request.allow_unsandboxed)
+    load_packs(targets, request.lint_packs)
+    typer.echo(f"sandbox: {tier}", err=True)
+
+
 def _run(
-    request: Request, options: Any, facts: dict[str, Any], folder: Any, baseline: dict[str, Any] | None, progress: Progress
+    request: Request,
+    options: Any,
+    facts: dict[str, Any],
+    folder: Any,
+    baseline: dict[str, Any] | None,
+    progress: Progress,
 ) -> int:
     from cli.kernelgen_report import document, html_page, junit_xml, table
     from kernelgen.catalog.store import reference_names
@@ -85,21 +121,21 @@ def _run(
     from kernelgen.run import KernelRun
 
     began = time.monotonic()
-    run = KernelRun(options, facts, folder)
     outcomes = []
-    interrupted: Interrupted | None = None
-    restore = _halt_on_signals(run.halt)
-    try:
-        progress.start(len(options.names), f"run {folder.info.id}, {options.jobs} jobs")
-        for outcome in run.outcomes(progress.began):
-            outcomes.append(outcome)
-            progress.done(outcome)
-    except Interrupted as error:
-        interrupted = error
-    finally:
-        progress.stop()
-        run.close()
-        restore()
+    interrupted = False
+    with _halt_on_signals() as halt:
+        run = KernelRun(options, facts, folder)
+        run.halt = halt
+        try:
+            progress.start(len(options.names), f"run {folder.info.id}, {options.jobs} jobs")
+            for outcome in run.outcomes(progress.began):
+                outcomes.append(outcome)
+                progress.done(outcome)
+        except Interrupted:
+            interrupted = True
+        finally:
+            progress.stop()
+            run.close()
     report = document(
         outcomes,
         facts=facts,
@@ -107,46 +143,55 @@ def _run(
         run_id=folder.info.id,
         options=options.recorded(),
         seconds=time.monotonic() - began,
-        interrupted=interrupted is not None,
+        interrupted=interrupted,
         lost=regressions(outcomes, baseline) if baseline else None,
     )
-    (folder.path / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    typer.echo(json.dumps(report, indent=2) if request.as_json else table(report))
+    files = {folder.path / "report.json": json.dumps(report, indent=1) + "\n"}
     if request.junit:
-        request.junit.write_text(junit_xml(report))
+        files[request.junit] = junit_xml(report)
     if request.report:
-        request.report.write_text(html_page(report))
+        files[request.report] = html_page(report)
+    write_all(files)
     if request.out:
         from kernelgen.export import export
 
         written = export(request.out, request.layout, outcomes, run.library, report)
         typer.echo(f"wrote {written} kernel files to {request.out}", err=True)
+    # Last, because the reader of stdout may have gone (``| head``).
+    typer.echo(json.dumps(report, indent=2) if request.as_json else table(report))
     if interrupted:
         raise Interrupted(
             f"{len(outcomes)} of {len(options.names)} operators are done and kept in run {folder.info.id}",
             mend="Carry on with the same options and --resume latest.",
         )
-    if run.out_of_budget():
-        typer.echo(f"sysmith: {run.out_of_budget()}; --resume latest carries on", err=True)
+    return _exit_code(report, run.out_of_budget())
+
+
+def _exit_code(report: dict[str, Any], out_of_budget: str) -> int:
+    """Return 0, 1 or 3. Every selected operator must have been judged and have passed for a 0 without a baseline."""
+    if out_of_budget and report["not_judged"]:
+        typer.echo(f"sysmith: {out_of_budget}; --resume latest carries on", err=True)
         return 3
-    if baseline is not None:
+    if report["lost"] is not None:
         return 1 if report["lost"] else 0
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    return 0 if not report["not_judged"] and all(operator["passed"] for operator in report["operators"]) else 1
 
 
-def _halt_on_signals(halt: threading.Event) -> Any:
-    """Make ^C and SIGTERM end the run in good order; a second ^C ends it at once. Returns what undoes this."""
+@contextlib.contextmanager
+def _halt_on_signals() -> Iterator[threading.Event]:
+    """Make ^C and SIGTERM set the event, so that a run ends in good order; a second one ends it at once."""
+    halt = threading.Event()
 
     def stop(number: int, frame: Any) -> None:
         if halt.is_set():
             raise KeyboardInterrupt
         halt.set()
-        typer.echo("sysmith: stopping; what is done is kept (^C again to stop at once)", err=True)
+        # A write of its own: the interrupted code may be in the middle of one to the same stream.
+        os.write(2, b"\nsysmith: stopping; what is done is kept (^C again to stop at once)\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
+    try:
+        yield halt
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-    return restore

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Look back at runs.", no_args_is_help=True)
+app = typer.Typer(help="Look back at runs.", no_args_is_help=True, rich_markup_mode=None)
 State = Annotated[Path, typer.Option(help="Folder for runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

@@ -14,7 +14,7 @@ from kernelgen.compile.targets import Target
 
 
 class Compiler:
-    """Compiles kernels for the targets of a run, in a sandbox, through the cache; each result is made once a run."""
+    """Compiles kernels for the targets of a run, in a sandbox, through the cache; each result is made once."""
 
     def __init__(self, targets: Sequence[Target], cache: Cache | None, jobs: int, *, allow_unsandboxed: bool) -> None:
         self.targets = [target for target in targets if target.compiles]

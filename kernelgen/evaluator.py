@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,6 @@ from kernelgen.lint import Packs, lint_source
 from kernelgen.proposer import choose
 from kernelgen.synthesis.entry import KernelSource
 
-_CODE = ("evaluate", "runtime")
-
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -30,9 +29,24 @@ class EvaluationSettings:
 
 def judging_code_hash() -> str:
     """Return a hash of everything of ours that decides a verdict, so that a change of it empties the cache."""
+    return _code_hash("evaluate", "runtime")
+
+
+def lint_code_hash() -> str:
+    """Return a hash of the linter's own code."""
+    return _code_hash("lint")
+
+
+def _code_hash(*packages: str) -> str:
     here = Path(__file__).parent
-    files = sorted(path for part in _CODE for path in (here / part).glob("*.py"))
+    files = sorted(path for package in packages for path in (here / package).glob("*.py"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _first_error(item: tuple[str, str, Packs]) -> str:
+    overload, text, packs = item
+    errors = lint_source(text, packs=packs, filename=overload).errors
+    return f"line {errors[0].line}: [{errors[0].rule}] {errors[0].message}" if errors else ""
 
 
 class KernelEvaluator:
@@ -54,27 +68,34 @@ class KernelEvaluator:
         self.library, self.settings, self.judges, self.compiler = library, settings, judges, compiler
         self._packs, self._cache = packs, cache
         self._lint: dict[str, str] = {}
+        self._lint_lock = threading.Lock()
+        self._packs_hash = _hash(repr(packs) + lint_code_hash())
         self._base = {"versions": library_versions(), "code": judging_code_hash(), "limit": settings.limit}
 
-    def lint_errors(self, overload: str, text: str) -> str:
-        """Return the linter's first error on a kernel file, or ""."""
-        known = self._lint.get(text)
-        if known is None:
-            key = canonical_hash({"lint": text, "packs": repr(self._packs)})
-            hit = self._cache.get(key) if self._cache else None
-            if hit is None:
-                report = lint_source(text, packs=self._packs, filename=overload)
-                first = report.errors[0] if report.errors else None
-                hit = {"error": f"line {first.line}: [{first.rule}] {first.message}" if first else ""}
+    def lint_errors(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Return overload -> the linter's first error, for those of ``texts`` (overload -> source) that it rejects."""
+        with self._lint_lock:
+            new = [(key, text) for key, text in texts.items() if text not in self._lint]
+            missed = []
+            for key, text in new:
+                hit = self._cache.get(self._lint_key(text)) if self._cache else None
+                if hit is None:
+                    missed.append((key, text, self._packs))
+                else:
+                    self._lint[text] = str(hit["error"])
+            for (_, text, _), error in zip(missed, self.judges.each(_first_error, missed), strict=True):
+                self._lint[text] = error
                 if self._cache:
-                    self._cache.put(key, hit)
-            known = self._lint[text] = str(hit["error"])
-        return known
+                    self._cache.put(self._lint_key(text), {"error": error})
+        return {key: self._lint[text] for key, text in texts.items() if self._lint[text]}
+
+    def _lint_key(self, text: str) -> str:
+        return canonical_hash({"lint": _hash(text), "packs": self._packs_hash})
 
     def evaluate(self, problem: Problem, proposal: Proposal) -> Evaluation:
         """Judge the proposal's kernels on the problem's operator, then compile what ran for every target."""
         chosen = choose(self.library, proposal.payload.get("variants", {}))
-        refused = {key: error for key, text in chosen.items() if (error := self.lint_errors(key, text))}
+        refused = self.lint_errors(chosen)
         sources = {key: text for key, text in chosen.items() if key not in refused}
         claimed = problem.payload["dtypes"]
         dtypes = [d for d in self.settings.dtypes if d in claimed]
@@ -118,7 +139,7 @@ class KernelEvaluator:
         return all(_hash(sources[key]) == digest if key in sources else not digest for key, digest in depends.items())
 
     def _compile(self, verdict: Verdict, sources: Mapping[str, str]) -> tuple[dict[str, bool], dict[str, str]]:
-        """Return target -> whether all specialisations compiled, and target -> first error; nothing for a failed operator."""
+        """Return target -> whether all specialisations compiled, and target -> first error; {} for a failed operator."""
         if not verdict.passed or not self.compiler.targets or not verdict.specialisations:
             return {}, {}
         results = self.compiler.compile(sources, verdict.specialisations)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 from kernelgen.evaluate.verdict import Verdict
 from sysmith_errors import InternalFault
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def _ready() -> None:
@@ -61,6 +64,10 @@ class JudgePool:
                 if attempt == 2:
                     raise InternalFault(f"the process that judged {name} died twice") from None
         raise AssertionError("unreachable")
+
+    def each(self, function: Callable[[A], B], items: Sequence[A]) -> list[B]:
+        """Return ``function`` of every item, in order, spread over the judging processes; both must pickle."""
+        return list(self._pool.map(function, items, chunksize=8))
 
     def close(self) -> None:
         """Stop all processes at once; work in flight is abandoned."""

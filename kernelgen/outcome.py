@@ -12,7 +12,7 @@ from kernelgen.selection import REFERENCE_DTYPES
 
 @dataclass(frozen=True)
 class OperatorOutcome:
-    """One operator of a run. ``scores`` maps dtype to (total, passed); ``compiled`` target to whether all that ran compiled.
+    """One operator of a run. ``scores`` maps dtype to (total, passed), ``compiled`` target to whether all of it compiled.
 
     ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
     decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``.
@@ -148,7 +148,7 @@ def _score(outcomes: Sequence[OperatorOutcome], dtypes: Sequence[str] | None, si
 
 
 def compile_counts(outcomes: Iterable[OperatorOutcome]) -> dict[str, dict[str, int]]:
-    """Return target -> {"compiled", "failed"} over the passed operators that launched kernels."""
+    """Return target -> {"compiled", "failed"} over the operators that passed and launched."""
     counts: dict[str, Counter[str]] = {}
     for outcome in outcomes:
         for target, ok in outcome.compiled.items():

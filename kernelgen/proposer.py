@@ -10,17 +10,16 @@ from kernelgen.synthesis.entry import KernelSource
 
 
 class CatalogAnalyzer:
-    """Says what the catalog knows of an operator: its family, overloads and number of samples."""
+    """Says what the catalog knows of an operator: its family, OpInfo entries and dtypes."""
 
     def analyze(self, problem: Problem) -> Analysis:
-        """Return one finding for the family, the samples and each dispatched overload."""
+        """Return a finding for the family, the number of OpInfo entries and each claimed dtype."""
         facts = problem.payload
-        overloads = tuple(Finding("overload", key, "dispatch of PyTorch") for key in facts.get("overloads", ()))
         return Analysis(
             (
                 Finding("family", str(facts.get("family", "other")), "catalog"),
-                Finding("samples", int(facts.get("samples", 0)), "OpInfo"),
-                *overloads,
+                Finding("entries", int(facts.get("entries", 1)), "OpInfo"),
+                *(Finding("dtype", dtype, "OpInfo") for dtype in facts.get("dtypes", ())),
             )
         )
 

@@ -1,4 +1,4 @@
-"""One kernelgen run from options to outcomes: wires the loop, the judges, the compiler and the run folder; prints nothing."""
+"""One kernelgen run from options to outcomes: wires loop, judges, compiler and run folder; prints nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def library() -> dict[str, tuple[KernelSource, ...]]:
 
 
 class KernelRun:
-    """A run in progress; iterate :meth:`outcomes`, then close. Raises MissingPart when a sandbox or compiler is not there."""
+    """A run in progress: iterate :meth:`outcomes`, then close. Raises MissingPart without a sandbox or compiler."""
 
     def __init__(
         self,
@@ -119,9 +119,8 @@ class KernelRun:
         facts = self.facts[name]
         payload = {
             "family": facts.family,
-            "samples": sum(facts.samples.values()),
+            "entries": facts.entries,
             "dtypes": list(facts.samples),
-            "overloads": facts.all_overloads(),
         }
         return Problem(name, payload)
 

@@ -68,7 +68,7 @@ def _expand(item: str, families: Mapping[str, str], reference: Sequence[str]) ->
 
 
 def parse_dtypes(text: str) -> tuple[str, ...]:
-    """Return the dtypes of ``--dtypes``: ``all``, ``reference`` or a comma list. Raises InputError on an unknown one."""
+    """Return the dtypes of ``--dtypes``: ``all``, ``reference`` or a list. Raises InputError on an unknown one."""
     if text == "all":
         return DTYPES
     if text == "reference":

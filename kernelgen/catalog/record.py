@@ -30,7 +30,7 @@ class OverloadFacts:
 
 @dataclass(frozen=True)
 class OperatorFacts:
-    """One OpInfo name: ``overloads`` maps dtype to the overloads its samples dispatch, ``samples`` dtype to their number."""
+    """One OpInfo name: ``overloads`` maps dtype to what its samples dispatch, ``samples`` dtype to their number."""
 
     name: str
     family: str
@@ -65,14 +65,15 @@ def record(names: Iterable[str], on_name: Callable[[str], object] = lambda name:
         counts: dict[str, int] = {}
         dispatched: dict[str, list[str]] = {}
         for dtype in opinfo.dtype_names(name):
-            recorder, number = _Recorder(), 0
-            for number, (entry, sample) in enumerate(_samples(name, dtype), start=1):
+            recorder = _Recorder()
+            made = list(_samples(name, dtype))
+            for entry, sample in made:
                 # Some entries cannot run on a CPU at all (jiterator); what they dispatched before that still counts.
                 with warnings.catch_warnings(), contextlib.suppress(Exception):
                     warnings.simplefilter("ignore")
                     with recorder:
                         entry(sample.input, *sample.args, **sample.kwargs)
-            counts[dtype] = number
+            counts[dtype] = len(made)
             dispatched[dtype] = sorted(overload_key(func) for func in recorder.seen)
             for func in recorder.seen:
                 overloads.setdefault(overload_key(func), asdict(_facts(func)))

@@ -65,7 +65,7 @@ class _Recorder:
 
 
 class _Returned:
-    """Keeps every result alive and notices a result whose memory was handed out before (a buffer kept by the candidate)."""
+    """Keeps every result alive and notices one whose memory was handed out before: a buffer the candidate kept."""
 
     def __init__(self) -> None:
         self._owners: dict[int, str] = {}
@@ -88,7 +88,7 @@ class _Returned:
 
 
 def entry(request: Any, send: Callable[[dict[str, Any], Sequence[Any]], object]) -> None:
-    """Serve one request: ``name``, ``dtypes``, ``limit`` and ``sources`` (overload -> text); sends one message a case."""
+    """Serve one request: ``name``, ``dtypes``, ``limit``, ``sources`` (overload -> text); sends one message a case."""
     body = request.body
     found = sampling.cases(body["name"], body["dtypes"], body.get("limit"))
     send({"kind": "samples", "count": len(found), "digest": sampling.digest(found)}, [])

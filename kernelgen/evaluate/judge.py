@@ -111,6 +111,8 @@ class _Run:
         case, want = next(self._reference, (None, None))
         if case is None or want is None or message.body["label"] != case.label:
             raise InternalFault(f"the candidate of {self.name} answered {message.body['label']!r} out of turn")
+        if case.replay and want.error:
+            return  # reversed values are not valid for every operator
         details = message.body["observation"]
         got = unpack(details, message.arrays)
         tolerance = self._opinfo.tolerance(case.entry, getattr(self._torch, case.dtype))

@@ -37,7 +37,7 @@ def unpack(body: dict[str, Any], buffers: Sequence[Any]) -> Observation:
         return Observation(
             outputs, str(body["structure"]), inputs, str(body["error"]), str(body["message"]), dict(body["meta"])
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise InternalFault(f"a candidate's message is damaged: {error}") from None
 
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf of a result: a tensor (``data`` its elements in row-major order) or a plain value (``text`` its repr)."""
+    """One leaf of a result: a tensor (``data``: its elements, row-major) or a plain value (``text``: its repr)."""
 
     dtype: str = ""
     shape: tuple[int, ...] = ()

@@ -33,7 +33,7 @@ def database() -> dict[str, list[Any]]:
 
 
 def dtype_names(name: str) -> tuple[str, ...]:
-    """Return the dtypes OpInfo claims on the CPU for any entry of ``name``, sorted (``float32``, without ``torch.``)."""
+    """Return the dtypes OpInfo claims on the CPU for any entry of ``name``, sorted (``float32``, no ``torch.``)."""
     found = {str(d).removeprefix("torch.") for entry in database()[name] for d in entry.supported_dtypes("cpu")}
     return tuple(sorted(found))
 

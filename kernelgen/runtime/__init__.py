@@ -1,1 +1,1 @@
-"""What runs generated kernels behind ordinary PyTorch calls; shipped inside every exported backend, so it needs torch alone."""
+"""What runs generated kernels behind ordinary PyTorch calls; exported with every backend, so it needs torch alone."""

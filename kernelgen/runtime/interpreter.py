@@ -8,6 +8,7 @@ result is silently wrong; and it patches the whole ``triton.language`` module an
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +62,7 @@ def install() -> None:
 
     def probe() -> None: ...
 
-    patch_language(type(probe)(probe.__code__, {"tl": tl, "core": tl.core}))
+    patch_language(types.FunctionType(probe.__code__, {"tl": tl, "core": tl.core}))
     interp._patch_lang = lambda fn: no_scope
     interp.InterpretedFunction.run = _run
 

@@ -80,7 +80,7 @@ def kind_of(func: Any) -> str:
 
 @cache
 def overload_key(func: Any) -> str:
-    """Return ``add.Tensor`` for ``aten::add.Tensor`` and ``relu.default`` for ``aten::relu``; other namespaces keep theirs."""
+    """Return ``add.Tensor`` for ``aten::add.Tensor``, ``relu.default`` for ``aten::relu``, ``prims::add.default`` as it is."""
     namespace, _, rest = func.name().partition("::")
     op, _, overload = rest.partition(".")
     key = f"{op}.{overload or 'default'}"
@@ -97,7 +97,7 @@ def function_name(key: str) -> str:
 def functional_of(func: Any) -> Any | None:
     """Return the overload that computes what ``func`` (in-place or ``out=``) writes, or None.
 
-    ``mul_.Tensor`` -> ``mul.Tensor``; ``add.out`` -> ``add.Tensor``. Matching is by schema: same arguments, less ``out``.
+    ``mul_.Tensor`` -> ``mul.Tensor``; ``add.out`` -> ``add.Tensor``: the schema with the same arguments, less ``out``.
     """
     schema = func._schema
     if not schema.is_mutable:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .overloads import functional_of, kind_of, overload_key
 
-# A composition that comes back to the overload it serves (PyTorch defines some in terms of their own out= form) ends here.
+# A composition that keeps coming back to the overload it serves (some are defined by their own out= form) ends here.
 _MAX_NESTING = 2
 _COMPOSITE = torch._C.DispatchKey.CompositeExplicitAutograd
 

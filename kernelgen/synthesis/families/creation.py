@@ -53,6 +53,10 @@ _STEPS = (
     + "\nif not dtype.is_floating_point:\n    start, end = {0}(start), {0}(end)"
 )
 _LINE = "result = _line(index, start, end, numel, out.dtype.element_ty)"
+# logspace rounds only its ends to the result's type, and the start of a single element not even so.
+_LOGSPACE = """\
+first = tl.where(numel == 1, start, _round_to(start, out.dtype.element_ty))
+result = _pow(base, _line(index, first, _round_to(end, out.dtype.element_ty), numel, COMPUTE))"""
 _ENDS = {"start": "start", "end": "end"}
 _LINE_COMPUTE = "_COMPUTE[dtype] if dtype.is_floating_point else tl.float64"
 _EYE = "result = (index // columns == index % columns).to(tl.int32)"
@@ -87,7 +91,7 @@ ENTRIES = [
     ),
     indexed(
         "logspace.default",
-        _LINE + "\nresult = _pow(base, _rounded(result, out.dtype.element_ty))",
+        _LOGSPACE,
         shape="(steps,)",
         scalars={**_ENDS, "base": "base"},
         prepare=_STEPS.format("int"),

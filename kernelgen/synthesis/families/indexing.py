@@ -15,7 +15,8 @@ def gather(overload: str, body: str) -> Entry:
 
 _ADVANCED = """
 shape, walk, step, size, low, index, index_stride, walks = _index_plan(self, indices)
-out = _ordered_empty(shape, self.dtype, self.device, walk, *walks)
+places = [x.as_strided(shape, w, x.storage_offset()) for x, w in walks]
+out = _empty_result(tuple(shape), self.dtype, self.as_strided(shape, walk, self.storage_offset()), *places)
 _gather_into(out, self, walk, step, size, index, index_stride, low)
 """
 _GATHER = """

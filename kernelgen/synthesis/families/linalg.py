@@ -31,8 +31,8 @@ rows, columns = a.shape[1:]
 small = min(rows, columns)
 pivots, info = _factor_lu(a)
 p = _by_rows((*A.shape[:-2], rows, rows), A)
-lower = _by_columns((a.shape[0], rows, small), A)
-upper = _by_columns((a.shape[0], small, columns), A)
+lower = _by_rows((a.shape[0], rows, small), A)
+upper = _by_rows((a.shape[0], small, columns), A)
 _permutation(p.view(a.shape[0], rows, rows), pivots)
 _part(lower, a, 1, True)
 _part(upper, a, 2)
@@ -50,8 +50,8 @@ if unpack_pivots:
     _permutation(p.view(count, rows, rows), _pivots_of(LU_pivots, batch))
 if unpack_data:
     a = _contiguous(LU_data).view(count, rows, columns)
-    lower = _by_columns((count, rows, small), LU_data)
-    upper = _by_columns((count, small, columns), LU_data)
+    lower = _by_rows((count, rows, small), LU_data)
+    upper = _by_rows((count, small, columns), LU_data)
     _part(lower, a, 1, True)
     _part(upper, a, 2)
     lower, upper = lower.view(*batch, rows, small), upper.view(*batch, small, columns)
@@ -75,10 +75,10 @@ pivots, info = _factor_lu(a)
 lu = _deliver(_by_columns(A.shape, A), a)
 wide = _scratch(lu, batch)
 _solve_right(wide, _pivots_of(pivots.view(*A.shape[:-2], a.shape[1]), batch), b, left, False)
-shape = (*batch, *right.shape[-2:])
-out = _deliver(_by_columns(shape, B) if left else _by_rows(shape, B), b)
+shape = (*batch, *B.shape[-1 if vector else -2:])
+out = _deliver(_by_columns(shape, B) if left and B.dim() > 1 else _by_rows(shape, B), b)
 return (
-    out.squeeze(-1) if vector else out,
+    out,
     lu,
     pivots.view(*A.shape[:-2], a.shape[1]),
     info.view(A.shape[:-2]),
@@ -112,8 +112,7 @@ if left:
     _solve_triangle(a, b, upper, unitriangular)
 else:
     _solve_triangle(a.transpose(1, 2), b.transpose(1, 2), not upper, unitriangular)
-shape = (*batch, *B.shape[-2:])
-return _deliver(_by_columns(shape, B) if left else _by_rows(shape, B), b)
+return _deliver(_by_columns((*batch, *B.shape[-2:]), B), b)
 """
 )
 
@@ -127,6 +126,42 @@ return solution, _deliver(copy, _scratch(A, batch))
 """
 )
 
+_CHOLESKY = """
+a = _scratch(MATRIX.transpose(-2, -1) if upper else MATRIX)
+info = _factor_cholesky(a)
+out = _by_columns((a.shape[0], a.shape[1], a.shape[2]), MATRIX)
+_part(out.transpose(1, 2) if upper else out, a, 1)
+"""
+
+_CHOLESKY_EX = (
+    _CHOLESKY.replace("MATRIX", "self")
+    + """
+return _unfold(out, self.shape), info.view(self.shape[:-2])
+"""
+)
+
+# A failure has to reach the caller, as the older operator raises it itself.
+_CHOLESKY_OLD = (
+    _CHOLESKY.replace("MATRIX", "self")
+    + """
+_refuse_failures(info, "cholesky: the input is not positive-definite")
+return _unfold(out, self.shape)
+"""
+)
+
+_CHOLESKY_INVERSE = """
+a = _scratch(self)
+b = _identity(a.shape[0], a.shape[1], a)
+_solve_cholesky(a, b, upper)
+return _deliver(_by_columns(self.shape, self), b)
+"""
+
+_CHOLESKY_SOLVE = """
+a, b = _scratch(A), _scratch(self)
+_solve_cholesky(a, b, upper)
+return _deliver(_by_columns(self.shape, self), b)
+"""
+
 ENTRIES = [
     linalg("linalg_lu_factor_ex.default", _LU_FACTOR),
     linalg("linalg_lu.default", _LU),
@@ -138,4 +173,8 @@ ENTRIES = [
     linalg("_linalg_slogdet.default", _DET.replace("RESULTS", "sign, logabs"), ["A"]),
     linalg("linalg_solve_triangular.default", _SOLVE_TRIANGULAR, ["self"]),
     linalg("triangular_solve.default", _TRIANGULAR_SOLVE, ["A"]),
+    linalg("linalg_cholesky_ex.default", _CHOLESKY_EX, ["self"]),
+    linalg("cholesky.default", _CHOLESKY_OLD, ["self"]),
+    linalg("cholesky_inverse.default", _CHOLESKY_INVERSE, ["self"]),
+    linalg("_cholesky_solve_helper.default", _CHOLESKY_SOLVE, ["A"]),
 ]

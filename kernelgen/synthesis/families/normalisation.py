@@ -26,7 +26,7 @@ def normalisation(
 _LAYER = """\
 lead = input.dim() - len(normalized_shape)
 if lead < 0 or tuple(input.shape[lead:]) != tuple(normalized_shape):
-    raise RuntimeError(f"normalized_shape {list(normalized_shape)} is not the end of the input shape {list(input.shape)}")
+    raise RuntimeError(f"normalized_shape {list(normalized_shape)} is not the end of {list(input.shape)}")
 x = _contiguous(input)
 dims = list(range(lead, x.dim()))
 scale = None if weight is None else weight.expand(x.shape)
@@ -80,8 +80,6 @@ ENTRIES = [
     normalisation("native_group_norm.default", _GROUP),
     _batch("native_batch_norm.default", "training"),
     _batch("_native_batch_norm_legit.default", "training"),
-    _batch(
-        "_native_batch_norm_legit.no_stats", "True", "False", before="running_mean = None\nrunning_var = None\n"
-    ),
+    _batch("_native_batch_norm_legit.no_stats", "True", "False", before="running_mean = None\nrunning_var = None\n"),
     _batch("_batch_norm_with_update.default", "True", after=_RESERVE),
 ]

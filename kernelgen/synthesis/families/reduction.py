@@ -153,7 +153,7 @@ _MEAN = (("out", "total / N", "dtype"),)
 _MEAN_DTYPE = (
     "dtype = dtype or self.dtype\n"
     "if not dtype.is_floating_point:\n"
-    '    raise RuntimeError(f"mean(): could not infer output dtype: input and output must be floating point, not {dtype}")'
+    '    raise RuntimeError(f"mean(): input and output must be floating point, not {dtype}")'
 )
 
 ENTRIES = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernelgen.synthesis.entry import Entry
-from kernelgen.synthesis.families.reduction import Pass, _all, _extreme, _sum, reduction, sweep
+from kernelgen.synthesis.families.reduction import Pass, _all, _extreme, reduction, sweep
 
 # Two passes: the squares of differences from the mean lose no digits when the mean is large.
 _VARIANCE = [
@@ -51,7 +51,7 @@ _NORM: list[Pass] = [
         "nan = tl.zeros([BLOCK_M], tl.int32)\n"
         'if KIND == "min":\n'
         "    total += _highest(COMPUTE)",
-        'size = tl.abs(value)\n'
+        "size = tl.abs(value)\n"
         'if KIND == "two":\n'
         "    total += tl.sum(size * size, axis=1)\n"
         'elif KIND == "one":\n'
@@ -89,12 +89,16 @@ def _norm(overload: str, p: str, dtype: str) -> Entry:
 
 
 # log(sum(exp(x))) with the row's maximum taken out; a row whose maximum is infinite keeps it.
+# PyTorch composes it of operators, so each step rounds to the dtype; bf16 results show that.
 _LOG_SUM_EXP = [
     _extreme("max"),
     sweep(
         "shift = tl.where(tl.abs(best) == float('inf'), 0.0, best)\ntotal = tl.zeros([BLOCK_M], COMPUTE)",
-        "total += tl.sum(tl.where(live, tl.exp(value - shift[:, None]), 0), axis=1)",
-        "result = tl.where(nan > 0, float('nan'), tl.log(total) + shift)",
+        "away = (value - shift[:, None]).to(out.dtype.element_ty).to(COMPUTE)\n"
+        "power = tl.exp(away).to(out.dtype.element_ty).to(COMPUTE)\n"
+        "total += tl.sum(tl.where(live, power, 0), axis=1)",
+        "total = tl.log(total.to(out.dtype.element_ty).to(COMPUTE)).to(out.dtype.element_ty).to(COMPUTE)\n"
+        "result = tl.where(nan > 0, float('nan'), total + shift)",
     ),
 ]
 _COUNT = [sweep("count = tl.zeros([BLOCK_M], tl.int64)", "count += tl.sum((live & (value != 0)).to(tl.int64), axis=1)")]
@@ -141,7 +145,7 @@ ENTRIES = [
         [("least", "result_low", _SAME), ("greatest", "result_high", _SAME)],
         compute="_COMPUTE[self.dtype]",
         check="if dim is None and self.numel() == 0:\n"
-        '    raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")\n'
+        '    raise RuntimeError("aminmax(): cannot compute over an empty dimension.")\n'
         '_need_elements(self, dims, "aminmax")',
     ),
     reduction(

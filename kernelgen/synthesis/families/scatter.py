@@ -14,12 +14,13 @@ def scatter(overload: str, body: str) -> Entry:
     return Entry(overload, "scatter.py.j2", {"body": body.strip("\n")})
 
 
-def reduce_at(overload: str, body: str, *, stepwise: bool = False) -> Entry:
+def reduce_at(overload: str, body: str, *, stepwise: bool = False, flat: bool = False) -> Entry:
     """Return the entry of a reduction at indices; ``body`` sets index, source, reduce and include_self where needed.
 
-    ``stepwise`` rounds to the result's dtype after every step, as PyTorch does for this overload.
+    ``stepwise`` rounds to the result's dtype after every step, as PyTorch does for this overload. With ``flat``, body
+    also makes the contiguous copy ``out``, and index counts in its elements.
     """
-    return Entry(overload, "reduce_at.py.j2", {"body": body.strip("\n"), "stepwise": stepwise})
+    return Entry(overload, "reduce_at.py.j2", {"body": body.strip("\n"), "stepwise": stepwise, "flat": flat})
 
 
 _PUT_AT = """
@@ -91,6 +92,13 @@ reduce = {"add": "sum", "multiply": "prod"}.get(reduce, reduce)
 include_self = True
 source = VALUE
 """
+_MASKED_ACCUMULATE = """
+out = _clone_contiguous(self)
+shape, walk, step, size, low, at, at_stride, _ = _index_plan(out, indices)
+index = _masked_places(shape, walk, step, size, low, at, at_stride, mask)
+source = _contiguous(values.expand(shape)).view(-1)
+dim, reduce, include_self = 0, "sum", True
+"""
 
 ENTRIES = [
     scatter("index_put.default", _INDEX_PUT),
@@ -121,4 +129,5 @@ ENTRIES = [
     reduce_at("scatter.value_reduce", _REDUCE.replace("VALUE", "value")),
     reduce_at("scatter_reduce.two", "source = src"),
     reduce_at("index_reduce.default", _SPREAD, stepwise=True),
+    reduce_at("_unsafe_masked_index_put_accumulate.default", _MASKED_ACCUMULATE, stepwise=True, flat=True),
 ]

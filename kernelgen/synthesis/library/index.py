@@ -44,6 +44,16 @@ def _convert(x, DTYPE: tl.constexpr):
 
 
 @triton.jit
+def _round_to(x, DTYPE: tl.constexpr):
+    # x as a result of this type would hold it; whole-number results keep all digits until the end.
+    if DTYPE.is_floating():
+        result = x.to(DTYPE).to(x.dtype)
+    else:
+        result = x
+    return result
+
+
+@triton.jit
 def _copy_kernel(out, source, numel, shape, out_stride, stride, NDIM: tl.constexpr, BLOCK: tl.constexpr):
     index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = index < numel

@@ -7,8 +7,8 @@ import torch
 import triton
 import triton.language as tl
 
-from kernelgen.synthesis.library.host import _COMPUTE, _collapse, _copy_into, _strides
-from kernelgen.synthesis.library.index import _offsets
+from kernelgen.synthesis.library.host import _COMPUTE, _collapse, _copy_into, _number, _strides
+from kernelgen.synthesis.library.index import _offsets, _value
 
 _ACCUMULATOR = {
     torch.bool: torch.int32,
@@ -81,37 +81,13 @@ def _empty_layout(shape, x, dtype=None):
     return torch.empty_strided(shape, steps, dtype=out.dtype, device=x.device)
 
 
-def _ordered_empty(shape, dtype, device, *strides):
-    # An empty tensor whose memory order is the one TensorIterator derives from the operands' strides.
-    order = list(range(len(shape) - 1, -1, -1))
-    for i in range(1, len(order)):
-        here = i
-        for before in range(i - 1, -1, -1):
-            a, b = order[before], order[here]
-            verdict = 0
-            for step in strides:
-                if step[a] == 0 or step[b] == 0:
-                    continue
-                if step[a] != step[b] or shape[a] > shape[b]:
-                    verdict = 1 if step[a] > step[b] or (step[a] == step[b]) else -1
-                    break
-            if verdict > 0:
-                order[before], order[here] = b, a
-                here = before
-            elif verdict < 0:
-                break
-    steps, step = [0] * len(shape), 1
-    for d in order:
-        steps[d] = step
-        step *= max(shape[d], 1)
-    return torch.empty_strided(shape, steps, dtype=dtype, device=device)
-
-
 @triton.jit
-def _fill_kernel(out, value, numel, shape, out_stride, NDIM: tl.constexpr, BLOCK: tl.constexpr):
+def _fill_kernel(
+    out, value, numel, shape, out_stride, COMPUTE: tl.constexpr, NDIM: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
     index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    filled = tl.zeros([BLOCK], tl.float32) + value if out.dtype.element_ty.is_floating() else tl.zeros([BLOCK], tl.int64) + value
-    tl.store(out + _offsets(index, shape, out_stride, NDIM), filled.to(out.dtype.element_ty), mask=index < numel)
+    filled = _value(value, COMPUTE, BLOCK).to(out.dtype.element_ty)
+    tl.store(out + _offsets(index, shape, out_stride, NDIM), filled, mask=index < numel)
 
 
 def _fill_value(out, value):
@@ -119,7 +95,10 @@ def _fill_value(out, value):
     numel = out.numel()
     if numel:
         ndim, shape, (so,) = _collapse(out.shape, out.stride())
-        _fill_kernel[(triton.cdiv(numel, 1024),)](out, value, numel, shape, so, NDIM=ndim, BLOCK=1024)
+        compute = _COMPUTE[out.dtype]
+        _fill_kernel[(triton.cdiv(numel, 1024),)](
+            out, _number(value, compute), numel, shape, so, COMPUTE=compute, NDIM=ndim, BLOCK=1024
+        )
     return out
 
 
@@ -162,11 +141,11 @@ def _scatter_kernel(
     at = tl.where(at < 0, at + size, at)
     place = out + _offsets(i, shape, out_stride, NDIM) + at * step
     if IS_NUMBER:
-        value = tl.full([BLOCK], source, COMPUTE)
+        value = _value(source, COMPUTE, BLOCK)
     else:
         value = tl.load(source + _offsets(i, shape, source_stride, NDIM), mask=inside, other=0).to(COMPUTE)
     if ACCUMULATE:
-        tl.atomic_add(place, (value * alpha).to(out.dtype.element_ty), mask=inside, sem="relaxed")
+        tl.atomic_add(place, (value * _value(alpha, COMPUTE, BLOCK)).to(out.dtype.element_ty), mask=inside, sem="relaxed")
     else:
         tl.store(place, value.to(out.dtype.element_ty), mask=inside)
 
@@ -178,9 +157,10 @@ def _scatter_into(out, out_stride, step, size, index, index_stride, source, shap
         numel *= n
     if numel and out.numel():
         ndim, sizes, (so, ss, si) = _collapse(shape, out_stride, _strides(source, shape), index_stride)
+        compute, is_number = _COMPUTE[out.dtype], not isinstance(source, torch.Tensor)
         _scatter_kernel[(triton.cdiv(numel, 1024),)](
-            out, source, index, alpha, numel, size, low, step, sizes, so, ss, si,
-            IS_NUMBER=not isinstance(source, torch.Tensor), ACCUMULATE=accumulate, COMPUTE=_COMPUTE[out.dtype],
-            NDIM=ndim, BLOCK=1024,
+            out, _number(source, compute) if is_number else source, index, _number(alpha, compute), numel, size, low,
+            step, sizes, so, ss, si,
+            IS_NUMBER=is_number, ACCUMULATE=accumulate, COMPUTE=compute, NDIM=ndim, BLOCK=1024,
         )  # fmt: skip
     return out

@@ -53,7 +53,7 @@ def _expand_masks(self, indices):
 
 
 def _index_plan(self, indices):
-    # (shape of self[indices], strides of self over it, step, size, low, index, its strides, strides of all indices)
+    # (shape of self[indices], strides of self over it, step, size, low, index, its strides, [(index, its strides)])
     found = _expand_masks(self, indices)
     used = [d for d, x in enumerate(found) if x is not None]
     if not used:
@@ -66,10 +66,10 @@ def _index_plan(self, indices):
     still = [0] * len(shape)
     walk = [self.stride(d) for d in lead] + still + [self.stride(d) for d in trail]
     before, after = [0] * len(lead), [0] * len(trail)
-    walks = [before + list(_strides(found[d], shape)) + after for d in used]
+    walks = [(found[d], before + list(_strides(found[d], shape)) + after) for d in used]
     if len(used) == 1:
         size = self.shape[used[0]]
-        return whole, walk, self.stride(used[0]), size, -size, found[used[0]], walks[0], walks
+        return whole, walk, self.stride(used[0]), size, -size, found[used[0]], walks[0][1], walks
     linear = torch.empty(shape, dtype=torch.int64, device=self.device)
     numel = linear.numel()
     for k, d in enumerate(used):
@@ -80,3 +80,29 @@ def _index_plan(self, indices):
                 FIRST=k == 0, NDIM=ndim, BLOCK=1024,
             )  # fmt: skip
     return whole, walk, 1, 1 << 62, 0, linear, before + list(linear.stride()) + after, walks
+
+
+@triton.jit
+def _places_kernel(
+    places, index, mask, numel, size, low, step, shape, walk, index_stride, mask_stride,
+    NDIM: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = i < numel
+    at = tl.load(index + _offsets(i, shape, index_stride, NDIM), mask=live, other=0).to(tl.int64)
+    chosen = tl.load(mask + _offsets(i, shape, mask_stride, NDIM), mask=live, other=0) != 0
+    valid = chosen & (at >= low) & (at < size)
+    at = tl.where(at < 0, at + size, at) * step + _offsets(i, shape, walk, NDIM)
+    tl.store(places + i, tl.where(valid, at, -1), mask=live)
+
+
+def _masked_places(shape, walk, step, size, low, index, index_stride, mask):
+    # Where each element of an _index_plan lies, as a 1-d tensor of offsets; -1 where mask is false.
+    places = torch.empty(shape, dtype=torch.int64, device=index.device).view(-1)
+    numel = places.numel()
+    if numel:
+        ndim, sizes, (sw, si, sm) = _collapse(shape, walk, index_stride, _strides(mask, shape))
+        _places_kernel[(triton.cdiv(numel, 1024),)](
+            places, index, mask, numel, size, low, step, sizes, sw, si, sm, NDIM=ndim, BLOCK=1024
+        )
+    return places

@@ -4,8 +4,8 @@ import torch
 import triton
 import triton.language as tl
 
-from kernelgen.synthesis.library.host import _COMPUTE, _copy_into
-from kernelgen.synthesis.library.index import _offsets
+from kernelgen.synthesis.library.host import _COMPUTE, _copy_into, _number
+from kernelgen.synthesis.library.index import _offsets, _value
 from kernelgen.synthesis.library.indexing import _clone_strided, _empty_layout
 from kernelgen.synthesis.library.indexing_masks import _bucket
 
@@ -38,7 +38,7 @@ def _remap_kernel(
         offset += c * source_stride[NDIM - 1 - d]
     value = tl.load(source + offset, mask=inside, other=0)
     if MODE == "constant":
-        value = tl.where(inside, value.to(COMPUTE), tl.full([BLOCK], fill, COMPUTE))
+        value = tl.where(inside, value.to(COMPUTE), _value(fill, COMPUTE, BLOCK))
     tl.store(out + _offsets(i, shape, out_stride, NDIM), value.to(out.dtype.element_ty), mask=live)
 
 
@@ -48,11 +48,15 @@ def _remap_into(out, source, left, mode, fill=0, flipped=()):
         return out
     walk = [-step if d in flipped else step for d, step in enumerate(source.stride())]
     base = sum((source.shape[d] - 1) * source.stride(d) for d in flipped)
+    compute = _COMPUTE[out.dtype]
     ndim, (shape, so, sizes, ss, shift) = _bucket(out.shape, out.stride(), source.shape, walk, left)
-    sizes = tuple(max(n, 1) for n in sizes) if mode != "constant" else tuple([1] * (ndim - out.dim())) + sizes[ndim - out.dim() :]
+    if mode == "constant":
+        sizes = (1,) * (ndim - out.dim()) + sizes[ndim - out.dim() :]
+    else:
+        sizes = tuple(max(n, 1) for n in sizes)
     _remap_kernel[(triton.cdiv(out.numel(), 1024),)](
-        out, source, out.numel(), base, fill, shape, so, sizes, ss, shift,
-        MODE=mode, COMPUTE=_COMPUTE[out.dtype], NDIM=ndim, BLOCK=1024,
+        out, source, out.numel(), base, _number(fill, compute), shape, so, sizes, ss, shift,
+        MODE=mode, COMPUTE=compute, NDIM=ndim, BLOCK=1024,
     )  # fmt: skip
     return out
 

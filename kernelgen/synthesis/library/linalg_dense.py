@@ -177,5 +177,15 @@ def _by_columns(shape, like, dtype=None):
 def _deliver(out, scratch):
     # Write a scratch result into the tensor PyTorch's caller gets.
     if out.numel():
-        _copy_into(out, scratch.view(out.shape))
+        _copy_into(out, _unfold(scratch, out.shape) if scratch.dim() == 3 else scratch.view(out.shape))
     return out
+
+
+def _unfold(x, shape):
+    # A 3-D batch of matrices seen with the batch dimensions of `shape`; x's batch dimension must be uniformly strided.
+    lead = x.stride(0)
+    steps = []
+    for size in reversed(shape[:-2]):
+        steps.insert(0, lead)
+        lead *= size
+    return x.as_strided((*shape[:-2], *x.shape[1:]), (*steps, *x.stride()[1:]))

@@ -1,4 +1,4 @@
-"""Device math beyond what ``tl`` has: exact-rounding helpers, exponentials, hyperbolic and inverse functions, pow.
+"""Device math beyond what ``tl`` has: exact-rounding helpers, exponentials, hyperbolic and inverse functions.
 
 All functions take fp32 or fp64 blocks (never 16-bit floats) and answer in the same type, within 2-3 units in the last
 place, without libdevice. Sources: Taylor series of exp; Moshier's Cephes rational for atan; the identities are named
@@ -8,15 +8,8 @@ beside each function. Special functions (gamma, Bessel, error function) live els
 import triton
 import triton.language as tl
 
-
-@triton.jit
-def _is_negative(x):
-    # The sign bit, which also tells -0.0 from 0.0.
-    if x.dtype == tl.float64:
-        result = x.to(tl.int64, bitcast=True) < 0
-    else:
-        result = x.to(tl.int32, bitcast=True) < 0
-    return result
+from kernelgen.synthesis.library.math_bits import _is_negative
+from kernelgen.synthesis.library.math_power import _pow  # noqa: F401 - the other libraries find it here
 
 
 @triton.jit
@@ -184,28 +177,6 @@ def _atanh(x):
     # log1p(2a / (1 - a)) / 2
     a = tl.abs(x)
     return _copysign(0.5 * _log1p(2 * a / (1 - a)), x)
-
-
-@triton.jit
-def _power_of_abs(x, y):
-    # |x|^y in fp64 through logarithms: 30 good bits, so that fp32 rounds right.
-    exponent = y.to(tl.float64) * tl.log2(tl.abs(x).to(tl.float64))
-    return tl.exp2(exponent)
-
-
-@triton.jit
-def _pow(x, y):
-    # C's pow for floats: 1 for y = 0 or x = 1; negative x only with whole y, whose parity gives the sign.
-    whole = tl.floor(y) == y
-    odd = whole & (tl.floor(y * 0.5) != y * 0.5)
-    size = _power_of_abs(x, y).to(x.dtype)
-    square = x * x
-    size = tl.where(tl.abs(x) == 1, 1.0, tl.where(y == 2, square, tl.where(y == 1, tl.abs(x), size))).to(x.dtype)
-    infinite = (tl.abs(x) == float("inf")) | (tl.abs(y) == float("inf"))
-    bad = (x < 0) & (whole == 0) & (infinite == 0)
-    result = tl.where(_is_negative(x) & odd, -size, size)
-    result = tl.where(bad | (x != x) | (y != y), float("nan"), result)
-    return tl.where((y == 0) | (x == 1), 1.0, result).to(x.dtype)
 
 
 @triton.jit

@@ -1,7 +1,17 @@
-"""Device functions on the bits of floats: nextafter, and frexp's mantissa and exponent."""
+"""Device functions on the bits of floats: the sign, nextafter, and frexp's mantissa and exponent."""
 
 import triton
 import triton.language as tl
+
+
+@triton.jit
+def _is_negative(x):
+    # The sign bit, which also tells -0.0 from 0.0.
+    if x.dtype == tl.float64:
+        result = x.to(tl.int64, bitcast=True) < 0
+    else:
+        result = x.to(tl.int32, bitcast=True) < 0
+    return result
 
 
 @triton.jit

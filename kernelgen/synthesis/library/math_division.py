@@ -3,7 +3,8 @@
 import triton
 import triton.language as tl
 
-from kernelgen.synthesis.library.math_basic import _copysign, _pow, _trunc
+from kernelgen.synthesis.library.math_basic import _copysign, _trunc
+from kernelgen.synthesis.library.math_power import _pow
 
 
 @triton.jit

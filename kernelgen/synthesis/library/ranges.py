@@ -6,6 +6,8 @@ import torch
 import triton
 import triton.language as tl
 
+from kernelgen.synthesis.library.index import _round_to
+
 
 def _arange_count(start, end, step, dtype):
     # The number of elements; int64 counts in whole numbers, the others in doubles, as PyTorch does.
@@ -29,23 +31,13 @@ def _triangle_count(rows, columns, offset, upper):
 
 
 @triton.jit
-def _rounded(x, DTYPE: tl.constexpr):
-    # x as a result of this type would hold it; whole-number results keep all digits until the end.
-    if DTYPE.is_floating():
-        result = x.to(DTYPE).to(x.dtype)
-    else:
-        result = x
-    return result
-
-
-@triton.jit
 def _line(index, start, end, count, DTYPE: tl.constexpr):
     # linspace from both ends to the middle, each operation rounded to the result's type, as PyTorch does.
-    start, end = _rounded(start, DTYPE), _rounded(end, DTYPE)
-    gaps = _rounded((index * 0 + count - 1).to(start.dtype), DTYPE)
-    step = _rounded(_rounded(end - start, DTYPE) / gaps, DTYPE)
-    near = start + _rounded(step * _rounded(index.to(start.dtype), DTYPE), DTYPE)
-    far = end - _rounded(step * _rounded((count - 1 - index).to(start.dtype), DTYPE), DTYPE)
+    start, end = _round_to(start, DTYPE), _round_to(end, DTYPE)
+    gaps = _round_to((index * 0 + count - 1).to(start.dtype), DTYPE)
+    step = _round_to(_round_to(end - start, DTYPE) / gaps, DTYPE)
+    near = start + _round_to(step * _round_to(index.to(start.dtype), DTYPE), DTYPE)
+    far = end - _round_to(step * _round_to((count - 1 - index).to(start.dtype), DTYPE), DTYPE)
     return tl.where(index < count // 2, near, tl.where(count == 1, start, far))
 
 

@@ -1,4 +1,4 @@
-"""Helpers of reductions: which dimensions fold into one row, tile sizes and the neutral values; no operator semantics."""
+"""Helpers of reductions: dimensions folded into rows, tile sizes, neutral values; no operator semantics."""
 
 import torch
 import triton
@@ -23,23 +23,21 @@ _ACCUMULATE = {
 @triton.jit
 def _lowest(COMPUTE: tl.constexpr):
     # The neutral value of max.
-    if COMPUTE == tl.int32:
+    if tl.int32 == COMPUTE:
         return tl.full([], -2147483648, tl.int32)
-    elif COMPUTE == tl.int64:
+    if tl.int64 == COMPUTE:
         return tl.full([], -9223372036854775808, tl.int64)
-    else:
-        return tl.full([], float("-inf"), COMPUTE)
+    return tl.full([], float("-inf"), COMPUTE)
 
 
 @triton.jit
 def _highest(COMPUTE: tl.constexpr):
     # The neutral value of min.
-    if COMPUTE == tl.int32:
+    if tl.int32 == COMPUTE:
         return tl.full([], 2147483647, tl.int32)
-    elif COMPUTE == tl.int64:
+    if tl.int64 == COMPUTE:
         return tl.full([], 9223372036854775807, tl.int64)
-    else:
-        return tl.full([], float("inf"), COMPUTE)
+    return tl.full([], float("inf"), COMPUTE)
 
 
 @triton.jit
@@ -48,9 +46,8 @@ def _tile_product(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
     size: tl.constexpr = COLS // 2
     if COLS == 1:
         return tl.reshape(tile, [ROWS])
-    else:
-        left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
-        return _tile_product(left * right, ROWS, size)
+    left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
+    return _tile_product(left * right, ROWS, size)
 
 
 @triton.jit
@@ -59,18 +56,15 @@ def _tile_xor(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
     size: tl.constexpr = COLS // 2
     if COLS == 1:
         return tl.reshape(tile, [ROWS])
-    else:
-        left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
-        return _tile_xor(left ^ right, ROWS, size)
+    left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
+    return _tile_xor(left ^ right, ROWS, size)
 
 
 def _wrap_dim(dim, ndim):
     # A dimension counted from the front; a 0-d tensor has a dimension 0 to PyTorch.
     limit = max(ndim, 1)
     if not -limit <= dim < limit:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})"
-        )
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
     return dim % limit
 
 
@@ -82,9 +76,9 @@ def _reduced_dims(dim, ndim, empty_means_all=True):
     if not dims and empty_means_all:
         return list(range(ndim))
     wrapped = sorted(_wrap_dim(d, ndim) for d in dims)
-    for before, after in zip(wrapped, wrapped[1:]):
-        if before == after:
-            raise RuntimeError(f"dim {after} appears multiple times in the list of dims")
+    for d in wrapped:
+        if wrapped.count(d) > 1:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
     return wrapped
 
 

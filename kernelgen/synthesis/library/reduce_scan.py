@@ -13,10 +13,7 @@ def _last_column(tile, COLS: tl.constexpr):
 @triton.jit
 def _extreme_step(value, index, from_value, from_index, far, LARGEST: tl.constexpr):
     # The later element wins ties and a NaN beats everything, as in PyTorch's cummax and cummin.
-    if LARGEST:
-        later = value >= from_value
-    else:
-        later = value <= from_value
+    later = value >= from_value if LARGEST else value <= from_value
     keep = (value != value) | ((from_value == from_value) & later) | (far == 0)
     return tl.where(keep, value, from_value), tl.where(keep, index, from_index)
 

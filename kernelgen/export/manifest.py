@@ -1,0 +1,126 @@
+"""What an export says of itself: each kernel's origin, tests, targets and hash; reads outcomes and writes no file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.cache import library_versions
+from kernelgen.outcome import OperatorOutcome
+from kernelgen.synthesis.entry import KernelSource
+from sysmith_errors import InternalFault
+
+SCHEMA_VERSION = 1
+KIND = "sysmith-backend"
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One kernel to export: its source and the operators it ran in, those that passed and those that failed."""
+
+    source: KernelSource
+    passed: tuple[OperatorOutcome, ...]
+    failed: tuple[OperatorOutcome, ...]
+
+    @property
+    def stem(self) -> str:
+        """``add__Tensor`` for ``add.Tensor``: the file's and the function's name begin so."""
+        op, _, overload = self.source.overload.partition(".")
+        return f"{op}__{overload}"
+
+
+def exportable(
+    outcomes: Sequence[OperatorOutcome], library: Mapping[str, Sequence[KernelSource]]
+) -> dict[str, Exported]:
+    """Return overload -> kernel for every overload that ran in at least one operator that passed, sorted by name.
+
+    Raises InternalFault when an outcome names an overload that the library does not have.
+    """
+    found = {}
+    for key in sorted({overload for outcome in outcomes if outcome.passed for overload in outcome.overloads}):
+        if not library.get(key):
+            raise InternalFault(f"the run used a kernel of {key}, which its library does not have")
+        users = [outcome for outcome in outcomes if key in outcome.overloads]
+        passed = tuple(outcome for outcome in users if outcome.passed)
+        failed = tuple(outcome for outcome in users if not outcome.passed)
+        found[key] = Exported(library[key][0], passed, failed)
+    return found
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of sysmith, torch and triton, read without importing them."""
+    known = library_versions()
+    return {name: known[name] for name in ("sysmith", "torch", "triton")}
+
+
+def manifest(
+    layout: str,
+    kernels: Mapping[str, Exported],
+    paths: Mapping[str, str],
+    files: Mapping[str, bytes],
+    outcomes: Sequence[OperatorOutcome],
+    report: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the manifest. ``paths`` maps an overload to its file, ``files`` each file of the export to its bytes."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
+        "layout": layout,
+        "versions": versions(),
+        "run": report.get("run", ""),
+        "overloads": {key: _overload(kernel, paths[key], files) for key, kernel in kernels.items()},
+        "operators": {outcome.name: _operator(outcome) for outcome in outcomes},
+        "files": {path: digest(content) for path, content in sorted(files.items())},
+    }
+
+
+def _overload(kernel: Exported, path: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+    source, users = kernel.source, (*kernel.passed, *kernel.failed)
+    tests = [outcome.tests() for outcome in users]
+    return {
+        "file": path,
+        "function": f"{kernel.stem}_kernel_impl",
+        "sha256": digest(files[path]),
+        "source": {"by": "synthesis", "archetype": source.archetype, "variant": source.variant},
+        "operators_passed": [outcome.name for outcome in kernel.passed],
+        "operators_failed": [outcome.name for outcome in kernel.failed],
+        "tests_total": sum(total for total, _ in tests),
+        "tests_passed": sum(passed for _, passed in tests),
+        "compiled": _compiled(source.overload, kernel.passed),
+    }
+
+
+def _compiled(overload: str, users: Sequence[OperatorOutcome]) -> dict[str, bool | None]:
+    """Return target -> True, False, or None where the outcomes do not tell.
+
+    An operator's outcome is about all its kernels together and names the first that failed. So True needs every
+    operator to have compiled, False an error that names this overload; otherwise another kernel was to blame.
+    """
+    verdicts: dict[str, list[bool | None]] = {}
+    for outcome in users:
+        for target, ok in outcome.compiled.items():
+            named = outcome.compile_errors.get(target, "").startswith(f"{overload}:")
+            verdicts.setdefault(target, []).append(True if ok else (False if named else None))
+    return {
+        target: False if False in found else (None if None in found else True) for target, found in verdicts.items()
+    }
+
+
+def _operator(outcome: OperatorOutcome) -> dict[str, Any]:
+    total, passed = outcome.tests()
+    return {
+        "passed": outcome.passed,
+        "tests_total": total,
+        "tests_passed": passed,
+        "source": outcome.source,
+        "metadata_only": outcome.metadata_only,
+        "overloads": list(outcome.overloads),
+    }
