@@ -1,4 +1,4 @@
-"""Where options come from: command line, SYSMITH_* variables, sysmith.toml, defaults; ``sysmith config`` shows which."""
+"""Where options come from: command line, SYSMITH_* variables, sysmith.toml, defaults; it runs no command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -35,11 +35,11 @@ def config_path() -> Path:
 
 
 def file_values(command: Any) -> dict[str, Any]:
-    """Read the configuration file: ``[kernelgen]`` holds the options of ``sysmith kernelgen``, spelt with ``_`` or ``-``,
-    and ``[kernelgen.list]`` those of ``sysmith kernelgen list``.
+    """Read the configuration file: ``[kernelgen]`` holds the options of ``sysmith kernelgen``, spelt with ``_`` or
+    ``-``, and ``[kernelgen.list]`` those of ``sysmith kernelgen list``.
 
-    No file means no values, unless ``SYSMITH_CONFIG`` names it. Raises InputError for a file that cannot be read, is not
-    TOML, or names a command or option that does not exist, or a value that the option does not take.
+    No file means no values, unless ``SYSMITH_CONFIG`` names it. Raises InputError for a file that cannot be read, is
+    not TOML, or names a command or option that does not exist, or a value that the option does not take.
     """
     import tomllib
 
@@ -65,6 +65,7 @@ def file_values(command: Any) -> dict[str, Any]:
 def _checked(path: Path, data: Mapping[str, Any], command: Any, where: str) -> dict[str, Any]:
     commands = getattr(command, "commands", {})
     options = {p.name: p for p in command.params if p.name not in _HIDDEN and p.param_type_name == "option"}
+    kinds = get_type_hints(command.callback)
     clean: dict[str, Any] = {}
     for key, value in data.items():
         name = key.replace("-", "_")
@@ -74,32 +75,31 @@ def _checked(path: Path, data: Mapping[str, Any], command: Any, where: str) -> d
         if isinstance(value, dict) and key in commands:
             clean[key] = _checked(path, value, commands[key], label)
         elif name in options:
-            clean[name] = _value(path, label, value, options[name])
+            clean[name] = _value(path, label, value, options[name], kinds[name])
         else:
             spelt = sorted([*commands, *(n.removeprefix("as_") for n in options)])
             raise InputError(f"{path}: {label} is unknown", mend=f"Known here: {', '.join(spelt) or 'nothing'}.")
     return clean
 
 
-def _value(path: Path, label: str, value: Any, option: Any) -> Any:
-    """Return a value of the file as the option takes it; a list for an option with commas in it is joined."""
+def _value(path: Path, label: str, value: Any, option: Any, kind: Any) -> Any:
+    """Return a value of the file as the option of type ``kind`` takes it; a list is joined with commas."""
     shown = json.dumps(value, default=str)[:60]
-    kind = option.type.name
     if option.multiple:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InputError(f"{path}: {label} = {shown} is not a list of texts", mend='Write it as ["one", "two"].')
         return value
-    if kind == "boolean":
+    if kind is bool:
         if not isinstance(value, bool):
             raise InputError(f"{path}: {label} = {shown} is neither true nor false", mend="Write true or false.")
         return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in value) and kind == "text":
+    if kind is str and isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = ",".join(value)
-    number = kind.startswith(("int", "float"))
+    number = kind in (int, float)
     if isinstance(value, bool) or not isinstance(value, (int, float) if number else str):
         raise InputError(f"{path}: {label} = {shown} is not a {'number' if number else 'text'}", mend="Correct it.")
     try:
-        option.type.convert(value, option, None)
+        option.process_value(None, value)
     except typer.TyperException as error:
         raise InputError(f"{path}: {label} = {shown} does not fit: {error}", mend="Correct it.") from None
     return value

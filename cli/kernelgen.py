@@ -1,4 +1,4 @@
-"""``sysmith kernelgen``: options in, a run or a list or a check out; every decision is made in the package kernelgen."""
+"""``sysmith kernelgen``: options in, a run, a list or a check out; kernelgen makes every decision."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def _cores() -> int:
 def run(
     context: typer.Context,
     ops: Annotated[
-        str, typer.Option(help="Operators: names, patterns (linalg.*), all, reference, family:NAME, @FILE; commas between.")
+        str,
+        typer.Option(help="Operators: names, patterns (linalg.*), all, reference, family:NAME, @FILE; commas between."),
     ] = "",
     dtypes: Annotated[
         str, typer.Option(help="Dtypes to judge: all, reference (bf16 fp16 fp32 int32 int64) or a list.")
@@ -42,9 +43,13 @@ def run(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Operators side by side (0: one a core).")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one operator's candidate.")] = 900,
     memory: Annotated[int, typer.Option(min=256, help="MiB for one operator's candidate.")] = _MEMORY,
-    max_minutes: Annotated[float, typer.Option(min=0, help="End the run after so many minutes (0: no limit); exit 3.")] = 0,
+    max_minutes: Annotated[
+        float, typer.Option(min=0, help="End the run after so many minutes (0: no limit); exit 3.")
+    ] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the passing kernels as a backend to this folder.")] = None,
-    layout: Annotated[str, typer.Option(help="Layout of --out: package (importable backend) or directory.")] = "package",
+    layout: Annotated[
+        str, typer.Option(help="Layout of --out: package (importable backend) or directory.")
+    ] = "package",
     resume: Annotated[str | None, typer.Option(help="Carry on a run: its id, or latest.")] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="An earlier --json report: exit 1 only if something that passed is lost.")
@@ -59,8 +64,8 @@ def run(
 ) -> None:
     """Generate a PyTorch ATen backend in Triton: synthesise, lint, compile, test against OpInfo.
 
-    --ops says for which operators. Exit 0: every operator passed (with --baseline: nothing was lost). 1: some failed. 3: the budget ended first.
-    130: interrupted; --resume latest carries on.
+    Exit code 0: every operator passed (with --baseline: nothing was lost). 1: some failed. 2: bad usage. 3: the budget
+    ended first. 4: a required part is missing. 130: interrupted; the same options and --resume latest carry on.
     """
     if context.invoked_subcommand is not None:
         return
@@ -96,7 +101,9 @@ def run(
 def list_operators(
     family: Annotated[str, typer.Option(help="Only this family.")] = "",
     missing: Annotated[bool, typer.Option("--missing", help="Only operators with an overload nothing serves.")] = False,
-    details: Annotated[bool, typer.Option("--details", help="Overloads with schema, kind and decomposition too.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Overloads with schema, kind and decomposition too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show the catalog: operators, families, overloads and how each is served."""

@@ -1,4 +1,4 @@
-"""Carry out ``sysmith kernelgen --ops``: progress to stderr, the result to stdout, reports to files; it judges nothing."""
+"""Carry out ``sysmith kernelgen --ops``: progress to stderr, result to stdout, reports to files; it judges nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typer
 
 from cli.kernelgen_files import check_writable_file, check_writable_folder, read_report, write_all
 from cli.progress import Progress
-from sysmith_errors import InputError, Interrupted
+from sysmith_errors import Interrupted
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,11 @@ def execute(request: Request) -> int:
     _check_destinations(request)
     _check_parts(request, targets)
 
-    from kernelgen.catalog.store import catalog, operators, reference_names
+    from kernelgen.catalog.store import index, reference_names
     from kernelgen.run import RunOptions, open_run
     from kernelgen.selection import select
 
-    progress = Progress()
-    with progress.recording("recording the operators of this PyTorch, once") as note:
-        facts = {fact.name: fact for fact in operators(catalog(note))}
+    facts = {fact.name: fact for fact in index()}
     names = select(request.ops, {name: fact.family for name, fact in facts.items()}, reference_names())
     options = RunOptions(
         names=tuple(names),
@@ -79,22 +77,21 @@ def execute(request: Request) -> int:
         lint_packs=request.lint_packs,
     )
     with open_run(options, request.state, request.resume) as folder:
-        return _run(request, options, facts, folder, baseline, progress)
+        return _run(request, options, facts, folder, baseline)
 
 
 def _check_destinations(request: Request) -> None:
     from harness.cache import Cache
 
     if request.out:
-        from kernelgen.export import LAYOUTS
+        from kernelgen.export import check_destination
 
-        if request.layout not in LAYOUTS:
-            raise InputError(f"--layout: {request.layout!r} is unknown", mend=f"Use {' or '.join(LAYOUTS)}.")
-        check_writable_folder("--out", request.out, "Name a folder that can be written.")
+        check_destination(request.out, request.layout)
+        check_writable_folder("--out", request.out.absolute().parent, "Name a folder that can be written.")
     for option, path in (("--junit", request.junit), ("--report", request.report)):
         if path:
             check_writable_file(option, path)
-    # The catalog is kept there even with --no-cache.
+    # The index of operators is kept there even with --no-cache.
     check_writable_folder("cache", Cache().root, "Set SYSMITH_CACHE_DIR to a folder that can be written.")
 
 
@@ -113,14 +110,13 @@ def _run(
     facts: dict[str, Any],
     folder: Any,
     baseline: dict[str, Any] | None,
-    progress: Progress,
 ) -> int:
     from cli.kernelgen_report import document, html_page, junit_xml, table
     from kernelgen.catalog.store import reference_names
     from kernelgen.outcome import regressions
     from kernelgen.run import KernelRun
 
-    began = time.monotonic()
+    began, progress = time.monotonic(), Progress()
     outcomes = []
     interrupted = False
     with _halt_on_signals() as halt:

@@ -48,10 +48,11 @@ def score_lines(report: Mapping[str, Any]) -> list[str]:
     limit, dtypes = report["options"]["samples"], report["options"]["dtypes"]
     for name, label in (("reference", "reference set"), ("full", "full set")):
         score = report["summary"][name]
-        judged = "" if score["names_total"] == score["set_names"] else f" judged, of {score['set_names']} in the set"
+        judged = "" if score["names_total"] == score["set_names"] else f" judged (the set has {score['set_names']})"
+        names, tests = _share(score, "names"), _share(score, "tests")
         lines.append(
-            f"{label}: {score['names_passed']} of {score['names_total']} names{judged} ({_share(score, 'names')}) pass, "
-            f"{score['tests_passed']} of {score['tests_total']} tests ({_share(score, 'tests')}); "
+            f"{label}: {score['names_passed']} of {score['names_total']} names{judged} pass ({names}), "
+            f"{score['tests_passed']} of {score['tests_total']} tests ({tests}); "
             f"{score['metadata_only']} of the names that pass are metadata only"
         )
     if limit is not None:
@@ -135,7 +136,10 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], rich: bool) -> str
         return _rich_grid(head, rows)
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in [head, *rows]
     )
 

@@ -94,9 +94,10 @@ def _usage(error: Any) -> int:
         return 2
     source = context.get_parameter_source(parameter.name) if context is not None and parameter is not None else None
     if source is not None and source.name == "ENVIRONMENT":
-        text = f"{text.rstrip('.')} (from the variable {config.variable_of(context, parameter)})."
+        variable = config.variable_of(context, parameter)
+        text = f"{text.rstrip('.')}; it is {os.environ.get(variable, '')!r}, from the variable {variable}."
     path = context.command_path if context is not None else "sysmith"
-    return _say(f"{text} See {path} --help." if context is not None else text, 2)
+    return _say(f"{text.rstrip('.')}. See {path} --help." if context is not None else text, 2)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line on a terminal, a line for each operator elsewhere; results never pass through here."""
+"""Progress on stderr: a live line on a terminal, a line for each operator elsewhere; no results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 
 class Progress:
-    """Shows what a run is doing. Off a terminal each finished operator is one plain line, so that logs stay readable."""
+    """Shows what a run is doing. Off a terminal each finished operator is one plain line."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()

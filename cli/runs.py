@@ -37,6 +37,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one run: its options and, for each problem, how it ended; with --problem, everything that happened to it."""
+    from agents.artifacts import ArtifactStore
     from agents.events import read_events
     from agents.run_dir import latest, list_runs
     from sysmith_errors import InputError
@@ -49,19 +50,25 @@ def show(
     if problem:
         events = [e for e in events if e.problem == problem]
         if not events:
-            raise InputError(f"run {info.id} has no problem {problem!r}", mend="See sysmith runs show without --problem.")
+            raise InputError(
+                f"run {info.id} has no problem {problem!r}", mend="See sysmith runs show without --problem."
+            )
+    unpack = ArtifactStore(info.path / "artifacts").unpack
     rows: list[dict[str, Any]] = [
-        {"seq": e.seq, "kind": e.kind, "problem": e.problem, "data": e.data}
+        {"seq": e.seq, "kind": e.kind, "problem": e.problem, "data": unpack(dict(e.data)) if problem else e.data}
         for e in events
         if problem or e.kind == "problem_finished"
     ]
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "id": info.id, "options": dict(info.options), "events": rows}, indent=2))
+        head = {"schema_version": 1, "id": info.id, "fault": info.fault, "options": dict(info.options)}
+        typer.echo(json.dumps(head | {"events": rows}, indent=2))
         return
-    typer.echo(f"run {info.id}: {info.command}")
+    typer.echo(f"run {info.id}: {info.fault or info.command}")
+    ends = {e.problem: e.data["evaluation"] for e in events if e.kind == "trial_finished"}
     for row in rows:
         if problem:
             typer.echo(f"{row['seq']:6} {row['kind']}\n{json.dumps(row['data'], indent=2)}")
-        else:
-            stop = row["data"].get("stop", {})
-            typer.echo(f"  {row['problem']}: {stop.get('kind', '')} {stop.get('text', '')} ({row['data'].get('trials')} trials)")
+            continue
+        end = unpack(ends.get(row["problem"], {}))
+        feedback = " ".join(str(end.get("feedback", "")).split())[:200]
+        typer.echo(f"  {row['problem']}: {end.get('status', 'no trial')} ({row['data']['trials']} trials) {feedback}")

@@ -15,7 +15,8 @@ class OperatorOutcome:
     """One operator of a run. ``scores`` maps dtype to (total, passed), ``compiled`` target to whether all of it compiled.
 
     ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
-    decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``.
+    decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``. ``errors``: error inputs for which
+    the same type of exception was raised, of how many.
     """
 
     name: str
@@ -34,6 +35,7 @@ class OperatorOutcome:
     launches: int = 0
     cached: bool = False
     compile_errors: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[int, int] = (0, 0)
 
     def tests(self, dtypes: Sequence[str] | None = None) -> tuple[int, int]:
         """Return (total, passed) samples over ``dtypes`` (None: all that ran)."""
@@ -67,6 +69,8 @@ class OperatorOutcome:
             "compile_errors": dict(self.compile_errors),
             "overloads": list(self.overloads),
             "missing": list(self.missing),
+            "error_inputs_total": self.errors[1],
+            "error_inputs_passed": self.errors[0],
             "reason": self.reason,
             "catch": self.catch,
             "trials": self.trials,
@@ -97,6 +101,7 @@ def outcome_of(name: str, family: str, metrics: Mapping[str, Any], trials: int) 
         int(stats.get("launches", 0)),
         bool(metrics.get("cached")),
         dict(metrics.get("compile_errors", {})),
+        tuple(metrics.get("errors", (0, 0))),
     )
 
 

@@ -90,7 +90,7 @@ class _Returned:
 def entry(request: Any, send: Callable[[dict[str, Any], Sequence[Any]], object]) -> None:
     """Serve one request: ``name``, ``dtypes``, ``limit``, ``sources`` (overload -> text); sends one message a case."""
     body = request.body
-    found = sampling.cases(body["name"], body["dtypes"], body.get("limit"))
+    found = sampling.cases(body["name"], body["dtypes"], body.get("limit")) + sampling.error_cases(body["name"])
     send({"kind": "samples", "count": len(found), "digest": sampling.digest(found)}, [])
     kernels, recorder, returned, rules = LazyKernels(body["sources"]), _Recorder(), _Returned(), decompositions()
     interpreter.LAUNCHES.hook = recorder
@@ -112,7 +112,8 @@ def entry(request: Any, send: Callable[[dict[str, Any], Sequence[Any]], object])
             yield
 
     for case, observation in sampling.run(found, around, returned):
-        total.add(latest)
+        if not case.must_raise:
+            total.add(latest)
         details, buffers = pack(observation)
         details["missing"], details["kernels"] = sorted(latest.missing), sorted(latest.kernel)
         details["reused"] = returned.reused.get(case.label, "")

@@ -82,13 +82,13 @@ class _Run:
         self.name, self._opinfo, self._torch = name, opinfo, torch
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = sampling.cases(name, dtypes, limit)
+            found = sampling.cases(name, dtypes, limit) + sampling.error_cases(name)
         self.digest, self.total = sampling.digest(found), len(found)
         self._reference = sampling.run(found)
         self.scores = {dtype: [sum(c.dtype == dtype for c in found), 0] for dtype in dtypes}
         self.scores = {dtype: score for dtype, score in self.scores.items() if score[0]}
         self.reason = self.catch = ""
-        self.done, self.replays = 0, [0, 0]
+        self.done, self.replays, self.errors = 0, [0, 0], [0, 0]
         self.culprits: tuple[str, ...] = ()
         self.missing: set[str] = set()
         self.ended: dict[str, Any] = {}
@@ -113,6 +113,11 @@ class _Run:
             raise InternalFault(f"the candidate of {self.name} answered {message.body['label']!r} out of turn")
         if case.replay and want.error:
             return  # reversed values are not valid for every operator
+        if case.must_raise:
+            if want.error:
+                self.errors[1] += 1
+                self.errors[0] += bool(_same_error(message.body["observation"], want.error))
+            return
         details = message.body["observation"]
         got = unpack(details, message.arrays)
         tolerance = self._opinfo.tolerance(case.entry, getattr(self._torch, case.dtype))
@@ -161,9 +166,14 @@ class _Run:
             self.ended.get("refused", {}),
             self.ended.get("stats", {}),
             (self.replays[0], self.replays[1]),
+            (self.errors[0], self.errors[1]),
             round(seconds, 3),
             tier,
         )
+
+
+def _same_error(details: dict[str, Any], wanted: str) -> bool:
+    return details.get("error") == wanted and not details.get("missing")
 
 
 def _describe(sample: Any) -> str:

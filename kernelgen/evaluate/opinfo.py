@@ -55,6 +55,22 @@ def samples(name: str, dtype: str) -> Iterator[tuple[Any, Any]]:
             yield entry, sample
 
 
+def error_samples(name: str) -> Iterator[tuple[Any, Any]]:
+    """Yield (entry, SampleInput) for the error inputs of every entry of ``name``, seeded like samples."""
+    for number, entry in enumerate(database()[name]):
+        if entry.error_inputs_func is None:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seed_everything(f"{name}/error/{number}")
+            try:
+                made = [error.sample_input for error in entry.error_inputs("cpu")]
+            except Exception:  # OpInfo's own generators for some operators need a GPU or another test class
+                continue
+        for sample in made:
+            yield entry, sample
+
+
 def seed_everything(label: str) -> None:
     """Seed Python, NumPy and PyTorch from a label."""
     seed = zlib.crc32(label.encode())

@@ -21,13 +21,15 @@ from kernelgen.evaluate.observe import Observation, input_tensors, observe
 
 @dataclass(frozen=True)
 class Case:
-    """One call to judge: ``label`` is unique within an operator; ``replay`` marks the second call of a sample."""
+    """One call to judge: ``label`` is unique within an operator; ``replay`` marks the second call of a sample,
+    ``must_raise`` an error input, for which PyTorch raises."""
 
     label: str
     dtype: str
     entry: Any
     sample: Any
     replay: bool = False
+    must_raise: bool = False
 
 
 def cases(name: str, dtypes: Sequence[str], limit: int | None = None) -> list[Case]:
@@ -41,10 +43,21 @@ def cases(name: str, dtypes: Sequence[str], limit: int | None = None) -> list[Ca
     return found
 
 
+def error_cases(name: str) -> list[Case]:
+    """Return OpInfo's error inputs of ``name``: calls that PyTorch refuses. They belong to no dtype."""
+    found = []
+    for number, (entry, sample) in enumerate(opinfo.error_samples(name)):
+        found.append(Case(f"error/{number}", "", entry, sample, must_raise=True))
+    return found
+
+
 def digest(found: Sequence[Case]) -> str:
-    """Return a hash of all input elements, to show that two processes made the same samples."""
-    total = hashlib.sha256()
+    """Return a hash of all input elements, to show that two processes made the same samples. Error inputs count by
+    their number alone: OpInfo leaves the elements of many unset."""
+    total = hashlib.sha256(str(len(found)).encode())
     for case in found:
+        if case.must_raise:
+            continue
         total.update(case.label.encode())
         for x in input_tensors(case.sample):
             if x.layout is torch.strided:
@@ -67,7 +80,7 @@ def run(
     replayed: set[str] = set()
     for case in found:
         yield case, _call(case, around, on_result)
-        if case.dtype not in replayed and _reverse(case.sample):
+        if not case.must_raise and case.dtype not in replayed and _reverse(case.sample):
             replayed.add(case.dtype)
             again = Case(case.label + "/again", case.dtype, case.entry, case.sample, replay=True)
             yield again, _call(again, around, on_result)

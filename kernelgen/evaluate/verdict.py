@@ -23,7 +23,8 @@ class Verdict:
     ``catch`` names an anti-cheat finding (``aten_compute``, ``no_launch``, ``mutated_input``, ...), if there is one.
     ``used`` lists the overloads whose kernels ran, ``missing`` those that no kernel serves, ``culprits`` those that ran
     in the first failing sample. ``specialisations`` maps an overload to what was launched (JSON). ``stats`` are the
-    router's counts; ``replays`` counts second calls (passed, total), which are not in ``scores``.
+    router's counts; ``replays`` counts second calls (passed, total), ``errors`` OpInfo's error inputs for which the
+    same type of exception was raised (of how many); neither is in ``scores``.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Verdict:
     refused: Mapping[str, str] = field(default_factory=dict)
     stats: Mapping[str, Any] = field(default_factory=dict)
     replays: tuple[int, int] = (0, 0)
+    errors: tuple[int, int] = (0, 0)
     seconds: float = 0.0
     tier: str = ""
 
@@ -74,6 +76,6 @@ class Verdict:
         """Read what :meth:`to_json` wrote."""
         fields = dict(data)
         fields["scores"] = {dtype: DtypeScore(**score) for dtype, score in data["scores"].items()}
-        for name in ("used", "missing", "culprits", "replays"):
+        for name in ("used", "missing", "culprits", "replays", "errors"):
             fields[name] = tuple(data[name])
         return cls(**fields)

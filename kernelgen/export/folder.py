@@ -37,7 +37,7 @@ def _check(out: Path) -> None:
     present = {
         path.relative_to(out).as_posix(): path
         for path in out.rglob("*")
-        if not path.is_dir() and "__pycache__" not in path.parts
+        if (path.is_symlink() or not path.is_dir()) and "__pycache__" not in path.relative_to(out).parts
     }
     if not present:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,15 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Exported:
-    """One kernel to export: its source and the operators it ran in, those that passed and those that failed."""
+    """One kernel to export: its source and the operators it ran in, those that passed and those that failed.
+
+    ``others`` are operators that passed with another variant of the overload, which is not exported.
+    """
 
     source: KernelSource
     passed: tuple[OperatorOutcome, ...]
     failed: tuple[OperatorOutcome, ...]
+    others: tuple[OperatorOutcome, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -37,17 +42,28 @@ def exportable(
 ) -> dict[str, Exported]:
     """Return overload -> kernel for every overload that ran in at least one operator that passed, sorted by name.
 
-    Raises InternalFault when an outcome names an overload that the library does not have.
+    Of several variants the one that most operators passed with is taken, the earlier one in a tie. Raises
+    InternalFault when an outcome names an overload that the library does not have.
     """
     found = {}
     for key in sorted({overload for outcome in outcomes if outcome.passed for overload in outcome.overloads}):
         if not library.get(key):
             raise InternalFault(f"the run used a kernel of {key}, which its library does not have")
-        users = [outcome for outcome in outcomes if key in outcome.overloads]
-        passed = tuple(outcome for outcome in users if outcome.passed)
-        failed = tuple(outcome for outcome in users if not outcome.passed)
-        found[key] = Exported(library[key][0], passed, failed)
+        variants = {source.variant: source for source in library[key]}
+        users = [(outcome, _variant(outcome, library[key])) for outcome in outcomes if key in outcome.overloads]
+        counts = Counter(variant for outcome, variant in users if outcome.passed)
+        chosen = max(variants, key=lambda variant: counts[variant])
+        passed = tuple(outcome for outcome, variant in users if outcome.passed and variant == chosen)
+        failed = tuple(outcome for outcome, variant in users if not outcome.passed and variant == chosen)
+        others = tuple(outcome for outcome, variant in users if outcome.passed and variant != chosen)
+        found[key] = Exported(variants[chosen], passed, failed, others)
     return found
+
+
+def _variant(outcome: OperatorOutcome, sources: Sequence[KernelSource]) -> str:
+    """Name the variant an operator ran; an outcome that says nothing of variants ran the first of each overload."""
+    variants: Mapping[str, str] = getattr(outcome, "variants", {})
+    return variants.get(sources[0].overload, sources[0].variant)
 
 
 def digest(content: bytes) -> str:
@@ -92,6 +108,7 @@ def _overload(kernel: Exported, path: str, files: Mapping[str, bytes]) -> dict[s
         "source": {"by": "synthesis", "archetype": source.archetype, "variant": source.variant},
         "operators_passed": [outcome.name for outcome in kernel.passed],
         "operators_failed": [outcome.name for outcome in kernel.failed],
+        "operators_other_variant": [outcome.name for outcome in kernel.others],
         "tests_total": sum(total for total, _ in tests),
         "tests_passed": sum(passed for _, passed in tests),
         "compiled": _compiled(source.overload, kernel.passed),

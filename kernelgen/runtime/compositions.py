@@ -73,7 +73,6 @@ COMPOSITES: frozenset[str] = frozenset(
         "repeat.default",
         "rot90.default",
         "rsub.Scalar",
-        "scalar_tensor.default",
         "soft_margin_loss.default",
         "stack.default",
         "sub.Scalar",

@@ -1,8 +1,8 @@
 """Make Triton's CPU interpreter faithful to hardware on bf16, and quicker to launch; judges no results.
 
-Three facts about the interpreter of Triton 3.6 to 3.9 make this necessary: it truncates fp32 to bf16 where hardware
-rounds to nearest even; it lets bf16 take part in arithmetic although it holds bf16 as raw 16-bit integers, so the
-result is silently wrong; and it patches the whole ``triton.language`` module anew for every launch.
+Four facts about Triton's interpreter make this necessary: it truncates fp32 to bf16 where hardware rounds to nearest
+even; it lets bf16 take part in arithmetic although it holds bf16 as raw 16-bit integers, so the result is silently
+wrong; it rounds a fused multiply-add twice; and it patches the whole ``triton.language`` module for every launch.
 """
 
 from __future__ import annotations
@@ -114,7 +114,15 @@ def _correct_bf16(interp: Any, tl: Any) -> None:
         refuse(op, arg)
         return unary(self, arg, op)
 
+    def create_fma(self: Any, x: Any, y: Any, z: Any) -> Any:
+        refuse(np.multiply, x, y, z)
+        data = x.data * y.data + z.data
+        if z.dtype.scalar == tl.float32:  # one rounding, as hardware does it; the product is exact in fp64
+            data = (x.data.astype(np.float64) * y.data + z.data).astype(np.float32)
+        return handle(data, z.dtype.scalar)
+
     builder.cast_impl, builder.binary_op, builder.unary_op = cast_impl, binary_op, unary_op
+    builder.create_fma = create_fma
 
 
 _SIGNATURES: dict[Any, tuple[inspect.Signature, frozenset[str]]] = {}

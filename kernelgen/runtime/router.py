@@ -13,6 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .overloads import functional_of, kind_of, overload_key
+from .validation import validate
 
 # A composition that keeps coming back to the overload it serves (some are defined by their own out= form) ends here.
 _MAX_NESTING = 2
@@ -92,7 +93,8 @@ class RoutingMode(TorchDispatchMode):
 
     ``kernels`` maps ``add.Tensor`` to its wrapper. ``launch_count`` tells how many kernels were launched so far;
     when given, a wrapper that returns elements without a launch raises :class:`NoLaunch`. ``on_allocation`` sees each
-    fresh tensor (an evaluator fills it with poison).
+    fresh tensor (an evaluator fills it with poison). ``check_arguments`` asks PyTorch's shape functions to refuse bad
+    arguments before a kernel runs; without it a kernel trusts its caller.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class RoutingMode(TorchDispatchMode):
         decompositions: Mapping[Any, Callable[..., Any]],
         launch_count: Callable[[], int] | None = None,
         on_allocation: Callable[[Any], object] | None = None,
+        check_arguments: bool = True,
     ) -> None:
         super().__init__()
+        self.check_arguments = check_arguments
         self.kernels, self.composites, self.decompositions = kernels, composites, decompositions
         self.launch_count, self.on_allocation = launch_count, on_allocation
         self.stats = RouteStats()
@@ -118,6 +122,8 @@ class RoutingMode(TorchDispatchMode):
         key = overload_key(func)
         if key in self.kernels:
             self.stats.kernel[key] += 1
+            if self.check_arguments:
+                validate(func, args, kwargs)
             return self._launch(key, args, kwargs)
         kind = kind_of(func)
         if kind != "compute":
@@ -136,6 +142,8 @@ class RoutingMode(TorchDispatchMode):
         functional = functional_of(func)
         if functional is not None and key != "copy_.default":
             self.stats.derived[key] += 1
+            if self.check_arguments:
+                validate(func, args, kwargs)
             return self._derive(func, functional, args, kwargs)
         if _is_composite_implicit(func):
             self.stats.composite[key] += 1

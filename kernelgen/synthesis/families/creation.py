@@ -37,7 +37,9 @@ def indexed(
     )
 
 
-_ARANGE_DTYPE = "dtype = (_number_dtype(start + end + step) if dtype is None else dtype)\ncount = _arange_count({}, dtype)"
+_ARANGE_DTYPE = (
+    "dtype = (_number_dtype(start + end + step) if dtype is None else dtype)\ncount = _arange_count({}, dtype)"
+)
 _ARANGE = """\
 if COMPUTE.is_floating():
     result = start + index.to(COMPUTE) * step
@@ -110,6 +112,9 @@ ENTRIES = [
         )
         for name, upper in (("tril", False), ("triu", True))
     ),
-    *(Entry(f"{name}.default", "creation_triangle.py.j2", {"keep": keep}) for name, keep in (("tril", "<="), ("triu", ">="))),
+    *(
+        Entry(f"{name}.default", "creation_triangle.py.j2", {"keep": keep})
+        for name, keep in (("tril", "<="), ("triu", ">="))
+    ),
     Entry("equal.default", "creation_equal.py.j2"),
 ]

@@ -14,10 +14,11 @@ def gather(overload: str, body: str) -> Entry:
 
 
 _ADVANCED = """
-shape, walk, step, size, low, index, index_stride, walks = _index_plan(self, indices)
-places = [x.as_strided(shape, w, x.storage_offset()) for x, w in walks]
-out = _empty_result(tuple(shape), self.dtype, self.as_strided(shape, walk, self.storage_offset()), *places)
-_gather_into(out, self, walk, step, size, index, index_stride, low)
+walk, step, size, low, at, places = _index_plan(self, indices)
+window = self.as_strided(at.shape, walk, self.storage_offset())
+order = _result_strides(at.shape, [window, *places])
+out = torch.empty_strided(at.shape, order, dtype=self.dtype, device=self.device)
+_gather_into(out, self, walk, step, size, at, at.stride(), low)
 """
 _GATHER = """
 d, source = _positive_dim(dim, self.dim()), _as_vector(self)

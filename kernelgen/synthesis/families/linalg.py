@@ -1,4 +1,4 @@
-"""Dense linear algebra built on Gaussian elimination and Cholesky: each entry composes library steps on scratch copies."""
+"""Dense linear algebra on Gaussian elimination and Cholesky: each entry composes library steps on scratch copies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from kernelgen.synthesis.entry import Entry
 
 
 def linalg(overload: str, body: str, square: Sequence[str] = ()) -> Entry:
-    """Return the entry of a linear-algebra overload; ``body`` is host code over the library's steps, ``square`` names the
-    arguments that must be batches of square matrices."""
+    """Return the entry of an overload; ``body`` is host code over the library's steps, ``square`` names the arguments
+    that must be batches of square matrices."""
     return Entry(overload, "linalg.py.j2", {"body": body.strip("\n"), "square": list(square)})
 
 
@@ -76,7 +76,8 @@ lu = _deliver(_by_columns(A.shape, A), a)
 wide = _scratch(lu, batch)
 _solve_right(wide, _pivots_of(pivots.view(*A.shape[:-2], a.shape[1]), batch), b, left, False)
 shape = (*batch, *B.shape[-1 if vector else -2:])
-out = _deliver(_by_columns(shape, B) if left and B.dim() > 1 else _by_rows(shape, B), b)
+out = _by_columns(shape, B) if left and B.dim() > 1 else _by_rows(shape, B)
+_deliver(out, b.squeeze(2) if vector else b)
 return (
     out,
     lu,

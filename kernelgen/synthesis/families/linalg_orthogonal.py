@@ -50,7 +50,7 @@ rows, columns = A.shape[-2:]
 tall = rows >= columns
 small = min(rows, columns)
 wide = max(rows, columns) if full_matrices else small
-work = _scratch(A.transpose(-2, -1) if tall else A)
+work = _scratch(A if tall else A.transpose(-2, -1))
 left, values, right = _singular(work, wide if compute_uv else 0)
 s = _deliver(_by_rows((*A.shape[:-2], small), A), values)
 if not compute_uv:
@@ -104,7 +104,8 @@ keep = _scratch(self, batch)
 limit = torch.finfo(self.dtype).eps * max(rows, columns) if rcond is None else rcond
 inverse, values, rank = _pseudo_inverse(a, None, None, limit)
 x = _matmul(inverse, y)
-solution = _deliver(_by_columns((*batch, columns, width), self), x)
+tall = _by_columns((*batch, max(rows, columns), width), self)
+solution = _deliver(tall.narrow(-2, 0, columns), x)
 residuals = _by_rows((0,), self)
 full = rows > columns and driver != "gelsy"
 if full and driver != "gels":

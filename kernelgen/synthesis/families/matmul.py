@@ -22,7 +22,14 @@ def _product(
     return Entry(
         overload,
         "matmul.py.j2",
-        {"left": views[0] % left, "right": views[1] % right, "shape": shape, "bias": bias, "lift": lift, "check": check},
+        {
+            "left": views[0] % left,
+            "right": views[1] % right,
+            "shape": shape,
+            "bias": bias,
+            "lift": lift,
+            "check": check,
+        },
     )
 
 
@@ -33,10 +40,10 @@ _TO_BATCH = "(left.shape[0], left.shape[2], right.shape[3])"
 # CPU PyTorch rounds every step of addr to the operands' dtype, so bf16 and fp16 follow it.
 _ADDR = """\
 TYPE = out.dtype.element_ty
-scaled = (vec1 * tl.full([BLOCK], alpha, COMPUTE).to(TYPE).to(COMPUTE)).to(TYPE).to(COMPUTE)
+scaled = (vec1 * alpha.to(TYPE).to(COMPUTE)).to(TYPE).to(COMPUTE)
 result = (scaled * vec2).to(TYPE).to(COMPUTE)
 if HAS_SELF:
-    result += (self * tl.full([BLOCK], beta, COMPUTE).to(TYPE).to(COMPUTE)).to(TYPE).to(COMPUTE)"""
+    result += (self * beta.to(TYPE).to(COMPUTE)).to(TYPE).to(COMPUTE)"""
 
 ENTRIES = [
     _product("mm.default", "self", "mat2", (_MATRIX, _MATRIX), (2, 2), _TO_MATRIX, _IN_MATRICES),

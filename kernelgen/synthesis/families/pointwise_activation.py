@@ -18,7 +18,7 @@ _LOGIT = """\
 limited = self
 if HAS_EPS:
     limited = tl.where(self < eps, eps, tl.where(self > 1 - eps, 1 - eps, self))
-result = tl.log(limited / (1 - limited))"""
+result = tl.log(_round_to(limited / _round_to(1 - limited, STORAGE), STORAGE))"""
 _LOG_SIGMOID = """\
 result_1 = tl.exp(-tl.abs(self))
 result = _minimum(self, self * 0) - _log1p(result_1)"""

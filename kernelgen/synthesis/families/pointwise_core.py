@@ -83,8 +83,8 @@ _ALPHA = (
     "    raise RuntimeError('For integral input tensors, argument alpha must not be a floating point number.')"
 )
 _NO_BOOL = "\nif dtype == torch.bool:\n    raise RuntimeError('Subtraction of two bool tensors is not supported; use ^ or logical_xor')"
-# PyTorch rounds alpha * other to a 16-bit type before it adds.
-_SCALED = "self {} (alpha * {}).to(STORAGE).to(COMPUTE)"
+# PyTorch rounds alpha, and alpha * other, to a 16-bit type before it adds.
+_SCALED = "{} {} _round_to(_round_to(alpha, STORAGE) * {}, STORAGE)"
 _MODE = "if rounding_mode not in (None, 'trunc', 'floor'):\n    raise RuntimeError('rounding_mode must be None, trunc or floor')"
 _DIVIDE = """\
 if MODE == 2:
@@ -98,9 +98,9 @@ _BITS = {"and": "&", "or": "|", "xor": "^"}
 _LOGIC = {"and": "(self != 0) & (other != 0)", "or": "(self != 0) | (other != 0)", "xor": "(self != 0) != (other != 0)"}
 
 ENTRIES = [
-    *either("add", _SCALED.format("+", "other"), scalars=("alpha",), adjust=_ALPHA, exact=True),
-    *either("sub", _SCALED.format("-", "other"), scalars=("alpha",), adjust=_ALPHA + _NO_BOOL, exact=True),
-    *either("rsub", "other - (alpha * self).to(STORAGE).to(COMPUTE)", scalars=("alpha",), adjust=_ALPHA + _NO_BOOL, exact=True),
+    *either("add", _SCALED.format("self", "+", "other"), scalars=("alpha",), adjust=_ALPHA, exact=True),
+    *either("sub", _SCALED.format("self", "-", "other"), scalars=("alpha",), adjust=_ALPHA + _NO_BOOL, exact=True),
+    *either("rsub", _SCALED.format("other", "-", "self"), scalars=("alpha",), adjust=_ALPHA + _NO_BOOL),
     *either("mul", "self * other", exact=True),
     *either("div", "self / other", "float", exact=True),
     *either(
@@ -109,16 +109,25 @@ ENTRIES = [
         kinds="Tensor_mode Scalar_mode",
         prepare=_MODE,
         adjust="dtype = dtype if rounding_mode else _float_dtype(dtype)",
+        exact=True,
         flags={"mode": "(None, 'trunc', 'floor').index(rounding_mode)"},
     ),
-    *either("floor_divide", "_floor_div(self, other)", kinds="default Scalar"),
+    *either("floor_divide", "_floor_div(self, other)", kinds="default Scalar", exact=True),
     *either("remainder", "_remainder(self, other)", kinds="Tensor Scalar Scalar_Tensor"),
     *either("fmod", "_fmod(self, other)"),
     *(e for name, sign in _COMPARE.items() for e in either(name, f"self {sign} other", "bool")),
-    *(e for n, sign in _BITS.items() for e in either(f"bitwise_{n}", f"self {sign} other", kinds="Tensor Scalar Scalar_Tensor")),
+    *(
+        e
+        for n, sign in _BITS.items()
+        for e in either(f"bitwise_{n}", f"self {sign} other", kinds="Tensor Scalar Scalar_Tensor")
+    ),
     *(pair(f"logical_{n}.default", body, "bool") for n, body in _LOGIC.items()),
     pointwise("logical_not.default", "self == 0", promote="bool"),
-    pointwise("bitwise_not.default", "(self == 0).to(COMPUTE) if IS_BOOL else ~self", flags={"is_bool": "self.dtype == torch.bool"}),
+    pointwise(
+        "bitwise_not.default",
+        "(self == 0).to(COMPUTE) if IS_BOOL else ~self",
+        flags={"is_bool": "self.dtype == torch.bool"},
+    ),
     *(
         e
         for side in ("left", "right")

@@ -31,7 +31,7 @@ _FLOAT = {
     "sin": "tl.sin(self)",
     "sinc": "tl.where(self == 0, 1.0, tl.sin(self * 3.141592653589793) / (self * 3.141592653589793))",
     "sinh": "_sinh(self)",
-    "special_entr": "tl.where(self > 0, -self * tl.log(self), tl.where(self < 0, float('-inf'), self))",
+    "special_entr": "tl.where(self > 0, -self * _round_to(tl.log(self), STORAGE), tl.where(self < 0, float('-inf'), self))",
     "special_erfcx": "_erfcx(self)",
     "special_log_ndtr": "_log_ndtr(self)",
     "sqrt": "tl.sqrt(self)",
@@ -68,7 +68,7 @@ low, high = tl.where(self < other, self, other), tl.where(self < other, other, s
 result = tl.where(low == high, high + {constant}, high + {small})
 result = tl.where(tl.abs(high) == float("inf"), high, result)
 result = tl.where((self != self) | (other != other), self + other, result)"""
-_GUARDED = "tl.where(other != other, other, tl.where(self == 0, 0.0, self * {}(other)))"
+_GUARDED = "tl.where(other != other, other, tl.where(self == 0, 0.0, self * _round_to({}(other), STORAGE)))"
 
 ENTRIES = [
     *(pointwise(f"{name}.default", body, promote="float") for name, body in _FLOAT.items()),
@@ -114,7 +114,7 @@ ENTRIES = [
         extra=("torch.int32",),
     ),
     *(
-        pointwise(f"pow.{kind}", "_power(self, exponent)", operands=("self", "exponent"), prepare=check, exact=True)
+        pointwise(f"pow.{kind}", "_power(self, exponent)", operands=("self", "exponent"), prepare=check)
         for kind, check in (("Tensor_Tensor", ""), ("Tensor_Scalar", _NOT_NEGATIVE), ("Scalar", ""))
     ),
     pair("logaddexp.default", _LOG_SUM.format(constant=0.6931471805599453, small="_log1p(tl.exp(low - high))")),

@@ -46,9 +46,18 @@ ENTRIES = [
         )
         for kind in ("default", "Tensor")
     ),
-    *(pointwise(f"clamp_min.{kind}", "_maximum(self, min)", operands=("self", "min")) for kind in ("default", "Tensor")),
-    *(pointwise(f"clamp_max.{kind}", "_minimum(self, max)", operands=("self", "max")) for kind in ("default", "Tensor")),
-    *(pointwise(f"lerp.{kind}", _LERP, operands=("self", "end", "weight"), exact=True) for kind in ("Tensor", "Scalar")),
+    *(
+        pointwise(f"clamp_min.{kind}", "_maximum(self, min)", operands=("self", "min"))
+        for kind in ("default", "Tensor")
+    ),
+    *(
+        pointwise(f"clamp_max.{kind}", "_minimum(self, max)", operands=("self", "max"))
+        for kind in ("default", "Tensor")
+    ),
+    *(
+        pointwise(f"lerp.{kind}", _LERP, operands=("self", "end", "weight"), exact=True)
+        for kind in ("Tensor", "Scalar")
+    ),
     pointwise("addcmul.default", "self + value * tensor1 * tensor2", **_TRIPLE),
     pointwise("addcdiv.default", "self + value * tensor1 / tensor2", **_TRIPLE),
 ]

@@ -1,7 +1,8 @@
-"""Special functions: gamma, zeta, Bessel, Airy, inverse error functions and orthogonal polynomials; roots and exponentials live in pointwise_math.
+"""Special functions: gamma, zeta, Bessel, Airy, inverse error functions and orthogonal polynomials; no derivatives.
 
-fp64 serves fp32 inputs too in zeta, polygamma from order 2 on (powers whose poles cancel) and the incomplete gamma
-functions (exponents that cancel); all others compute in the type of their input, 16-bit types in fp32.
+fp64 serves fp32 inputs too in zeta and polygamma from order 2 on (terms that cancel near poles), in the incomplete
+gamma functions (exponents that cancel) and in each step of the Hermite recurrences (sums that cancel). All others
+compute in the type of their input, 16-bit types in fp32.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from kernelgen.synthesis.families.pointwise_core import pointwise
 _UNARY = {
     "digamma": "_digamma(self)",
     "erfinv": "_erfinv(self)",
-    "i0": "_i0(self)",
+    "i0": "_i0(self, False)",
     "lgamma": "_lgamma(self)",
-    "special_i0e": "_i0_growing(self, 1.0)",
-    "special_i1": "_i1(self)",
-    "special_i1e": "_i1_growing(self, 1.0)",
-    "special_modified_bessel_i0": "_i0(self)",
-    "special_modified_bessel_i1": "_i1(self)",
+    "special_i0e": "_i0(self, True)",
+    "special_i1": "_i1(self, False)",
+    "special_i1e": "_i1(self, True)",
+    "special_modified_bessel_i0": "_i0(self, False)",
+    "special_modified_bessel_i1": "_i1(self, False)",
     "special_ndtri": "_ndtri(self)",
 }
 _UNARY_OF_X = {

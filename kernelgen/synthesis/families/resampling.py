@@ -1,4 +1,4 @@
-"""Interpolation to another size: nearest, linear, cubic and antialiased; grids of free positions are elsewhere."""
+"""Interpolation to another size, and sampling at the free positions of a grid; no gradients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ def resample(overload: str, dims: int, kind: str, weight: str = "compute") -> En
 
     ``weight`` is host code for the Triton type that weights are rounded to."""
     return Entry(f"{overload}.default", "resample.py.j2", {"dims": dims, "kind": kind, "weight": weight})
+
+
+def grid_sample(name: str, dims: int, modes: tuple[str, ...]) -> Entry:
+    """Return the entry of sampling at a grid's positions, with the interpolation ``modes`` in ATen's numbering."""
+    return Entry(f"{name}.default", "grid_sample.py.j2", {"name": name, "dims": dims, "modes": modes})
 
 
 # CPU PyTorch keeps weights in the tensor's own type where it resamples by its generic routine.
@@ -24,4 +29,7 @@ ENTRIES = [
     resample("upsample_bilinear2d", 2, "linear"),
     resample("upsample_bicubic2d", 2, "cubic", _OWN),
     resample("upsample_trilinear3d", 3, "linear", _OWN_UNLESS_CHANNELS_LAST),
+    grid_sample("grid_sampler_2d", 2, ("bilinear", "nearest", "bicubic")),
+    grid_sample("_grid_sampler_2d_cpu_fallback", 2, ("bilinear", "nearest", "bicubic")),
+    grid_sample("grid_sampler_3d", 3, ("bilinear", "nearest")),
 ]

@@ -24,8 +24,8 @@ def reduce_at(overload: str, body: str, *, stepwise: bool = False, flat: bool = 
 
 
 _PUT_AT = """
-shape, walk, step, size, low, index, index_stride, _ = _index_plan(out, indices)
-_scatter_into(out, walk, step, size, index, index_stride, values, shape, low, {accumulate})
+walk, step, size, low, at, _ = _index_plan(out, indices)
+_scatter_into(out, walk, step, size, at, at.stride(), values, at.shape, low, {accumulate})
 """
 _INDEX_PUT = f"""
 if values.dtype != self.dtype:
@@ -60,7 +60,9 @@ index = _index_view(index, _positive_dim(dim, self.dim()), shape)
 """
 _SAME_DTYPE = """
 if self.dtype != {0}.dtype:
-    raise RuntimeError(f"{1}: self and {0} expected to have the same dtype, but got self {{self.dtype}} and {0} {{{0}.dtype}}")
+    raise RuntimeError(
+        f"{1}: self and {0} expected to have the same dtype, but got self {{self.dtype}} and {0} {{{0}.dtype}}"
+    )
 """
 _WIDE = "_clone_contiguous(self, _ACCUMULATOR.get(self.dtype))"
 _NARROW = """
@@ -69,7 +71,10 @@ if out.dtype != self.dtype:
 """
 _PUT = """
 if index.numel() != source.numel():
-    raise IndexError(f"put_(): Expected source and index to have the same number of elements, got {source.numel()} and {index.numel()}")
+    raise IndexError(
+        f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+        f"{source.numel()}, index.numel() = {index.numel()}"
+    )
 flat = _clone_contiguous(self, _ACCUMULATOR.get(self.dtype) if accumulate else None)
 n = flat.numel()
 at, values = _contiguous(index).view(-1), _contiguous(source).view(-1)
@@ -94,9 +99,9 @@ source = VALUE
 """
 _MASKED_ACCUMULATE = """
 out = _clone_contiguous(self)
-shape, walk, step, size, low, at, at_stride, _ = _index_plan(out, indices)
-index = _masked_places(shape, walk, step, size, low, at, at_stride, mask)
-source = _contiguous(values.expand(shape)).view(-1)
+walk, step, size, low, at, _ = _index_plan(out, indices)
+index = _masked_places(walk, step, size, low, at, mask)
+source = _contiguous(values.expand(at.shape)).view(-1)
 dim, reduce, include_self = 0, "sum", True
 """
 

@@ -19,7 +19,7 @@ _VIEWS = {
     "alias_copy.default": "self",
     "detach_copy.default": "self",
     "lift_fresh_copy.default": "self",
-    "as_strided_copy.default": "self.as_strided(size, stride, self.storage_offset() if storage_offset is None else storage_offset)",
+    "as_strided_copy.default": "self.as_strided(size, stride, storage_offset)",
     "diagonal_copy.default": "self.diagonal(offset, dim1, dim2)",
     "expand_copy.default": "self.expand(size)",
     "narrow_copy.default": "self.narrow(dim, start, length)",
@@ -120,7 +120,10 @@ _SHUFFLE = """
 r = upscale_factor
 lead, (c, h, w) = list(self.shape[:-3]), self.shape[-3:]
 if r < 1 or c % (r * r):
-    raise RuntimeError(f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but {c} is not by {r}")
+    raise RuntimeError(
+        f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+        f"input.size(-3)={c} is not divisible by {r * r}"
+    )
 out = _empty_layout((*lead, c // (r * r), h * r, w * r), self)
 n = len(lead)
 source = self.view((*lead, c // (r * r), r, r, h, w)).permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
@@ -130,7 +133,9 @@ _UNSHUFFLE = """
 r = downscale_factor
 lead, (c, h, w) = list(self.shape[:-3]), self.shape[-3:]
 if r < 1 or h % r or w % r:
-    raise RuntimeError(f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not by {r}")
+    raise RuntimeError(
+        f"pixel_unshuffle expects height and width to be divisible by downscale_factor, but {h} x {w} is not by {r}"
+    )
 out = _empty_layout((*lead, c * r * r, h // r, w // r), self)
 n = len(lead)
 source = self.view((*lead, c, h // r, r, w // r, r)).permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
@@ -153,7 +158,10 @@ out = _padded(self, pad, "constant", value)
 ENTRIES = [
     *(copy_of(overload, view) for overload, view in _VIEWS.items()),
     *(copy_of(overload, view, many=True) for overload, view in _MANY.items()),
-    *(moved(overload, f"out = _clone_same_strides(self)\n_written(out, {part}, src)") for overload, part in _SCATTERS.items()),
+    *(
+        moved(overload, f"out = _clone_same_strides(self)\n_written(out, {part}, src)")
+        for overload, part in _SCATTERS.items()
+    ),
     moved("as_strided_scatter.default", _AS_STRIDED_SCATTER),
     moved("cat.default", _CAT),
     moved("repeat.default", _REPEAT),

@@ -169,7 +169,7 @@ def _collapse(shape, *strides):
         if shape[d] == 1:
             continue
         step = [s[d] for s in strides]
-        if dims and all(before == size_step * shape[d] for before, size_step in zip(dims[-1][1], step)):
+        if dims and all(before == size_step * shape[d] for before, size_step in zip(dims[-1][1], step, strict=False)):
             dims[-1] = (dims[-1][0] * shape[d], step)
         else:
             dims.append((shape[d], step))
@@ -184,7 +184,7 @@ def _collapse(shape, *strides):
 
 def _check_writable(x):
     # PyTorch refuses to write where several elements share memory.
-    if any(size > 1 and step == 0 for size, step in zip(x.shape, x.stride())):
+    if any(size > 1 and step == 0 for size, step in zip(x.shape, x.stride(), strict=False)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

@@ -22,7 +22,7 @@ def _offsets(index, shape, stride, NDIM: tl.constexpr):
 @triton.jit
 def _value(x, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
     # A Python number from the host's _number as a block: fp64 comes as the 64 bits of an integer.
-    if COMPUTE == tl.float64:
+    if tl.float64 == COMPUTE:
         result = tl.full([BLOCK], x, tl.int64).to(tl.float64, bitcast=True)
     else:
         result = tl.full([BLOCK], x, COMPUTE)
@@ -32,7 +32,7 @@ def _value(x, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
 @triton.jit
 def _convert(x, DTYPE: tl.constexpr):
     # x in another type as PyTorch casts: float to unsigned goes through int64, int to 16-bit float through fp32.
-    if DTYPE == tl.int1:
+    if tl.int1 == DTYPE:
         result = x.to(DTYPE)
     elif x.dtype.is_floating():
         result = x.to(tl.int64).to(DTYPE) if DTYPE.is_int_unsigned() else x.to(DTYPE)
@@ -46,11 +46,7 @@ def _convert(x, DTYPE: tl.constexpr):
 @triton.jit
 def _round_to(x, DTYPE: tl.constexpr):
     # x as a result of this type would hold it; whole-number results keep all digits until the end.
-    if DTYPE.is_floating():
-        result = x.to(DTYPE).to(x.dtype)
-    else:
-        result = x
-    return result
+    return x.to(DTYPE).to(x.dtype) if DTYPE.is_floating() else x
 
 
 @triton.jit

@@ -55,18 +55,24 @@ def _clone_contiguous(x, dtype=None):
 def _clone_same_strides(x):
     # A copy with the very strides of x; overlapping tensors get the strides of a plain clone.
     out = torch.empty_like(x)
-    if x.numel() and sum((n - 1) * step for n, step in zip(x.shape, x.stride())) + 1 != x.numel():
-        spans = sorted((step, n) for n, step in zip(x.shape, x.stride()) if n > 1)
+    if x.numel() and sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True)) + 1 != x.numel():
+        spans = sorted((step, n) for n, step in zip(x.shape, x.stride(), strict=True) if n > 1)
         if all(step > sum((n - 1) * s for s, n in spans[:i]) for i, (step, _) in enumerate(spans)):
             out = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
     return _copy_into(out, x)
 
 
 def _channels_last(x):
-    # True when new tensors shaped after x take the channels-last layout.
-    if x.is_contiguous() or x.dim() not in (4, 5):
+    # PyTorch's suggest_memory_format: whether strides alone say channels-last (ambiguous ones do not).
+    if x.dim() not in (4, 5) or x.stride(1) == 0:
         return False
-    return x.is_contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.channels_last_3d)
+    least = 0
+    for d in [1, *range(x.dim() - 1, 1, -1), 0]:
+        size, step = x.shape[d], x.stride(d)
+        if size == 0 or step < least or (d == 0 and least == x.stride(1)):
+            return False
+        least = step * max(size, 1)
+    return True
 
 
 def _empty_layout(shape, x, dtype=None):
@@ -145,7 +151,8 @@ def _scatter_kernel(
     else:
         value = tl.load(source + _offsets(i, shape, source_stride, NDIM), mask=inside, other=0).to(COMPUTE)
     if ACCUMULATE:
-        tl.atomic_add(place, (value * _value(alpha, COMPUTE, BLOCK)).to(out.dtype.element_ty), mask=inside, sem="relaxed")
+        value = value * _value(alpha, COMPUTE, BLOCK)
+        tl.atomic_add(place, value.to(out.dtype.element_ty), mask=inside, sem="relaxed")
     else:
         tl.store(place, value.to(out.dtype.element_ty), mask=inside)
 

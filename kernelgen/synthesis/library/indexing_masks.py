@@ -149,7 +149,7 @@ def _owners_kernel(out, starts, numel, n, step, rounds, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     low = tl.zeros([BLOCK], tl.int64)
     high = low + n
-    for _ in range(0, rounds):
+    for _ in range(rounds):
         middle = (low + high) // 2
         below = tl.load(starts + middle * step, mask=middle < n, other=0) <= i
         open_ = high - low > 1
@@ -162,5 +162,6 @@ def _owners_into(out, starts, n):
     # Which of the n runs that begin at starts[0 .. n-1] each position of out belongs to.
     numel = out.numel()
     if numel and n:
-        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, starts.stride(0), n.bit_length() + 1, BLOCK=1024)
+        rounds = n.bit_length() + 1
+        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, starts.stride(0), rounds, BLOCK=1024)
     return out

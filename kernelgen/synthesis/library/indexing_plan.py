@@ -53,7 +53,7 @@ def _expand_masks(self, indices):
 
 
 def _index_plan(self, indices):
-    # (shape of self[indices], strides of self over it, step, size, low, index, its strides, [(index, its strides)])
+    # (strides of self over self[indices], step, size, low, index as a view of that shape, all indices as such views)
     found = _expand_masks(self, indices)
     used = [d for d, x in enumerate(found) if x is not None]
     if not used:
@@ -66,10 +66,13 @@ def _index_plan(self, indices):
     still = [0] * len(shape)
     walk = [self.stride(d) for d in lead] + still + [self.stride(d) for d in trail]
     before, after = [0] * len(lead), [0] * len(trail)
-    walks = [(found[d], before + list(_strides(found[d], shape)) + after) for d in used]
+    places = []
+    for d in used:
+        x = found[d]
+        places.append(x.as_strided(whole, before + list(_strides(x, shape)) + after, x.storage_offset()))
     if len(used) == 1:
         size = self.shape[used[0]]
-        return whole, walk, self.stride(used[0]), size, -size, found[used[0]], walks[0][1], walks
+        return walk, self.stride(used[0]), size, -size, places[0], places
     linear = torch.empty(shape, dtype=torch.int64, device=self.device)
     numel = linear.numel()
     for k, d in enumerate(used):
@@ -79,7 +82,7 @@ def _index_plan(self, indices):
                 linear, found[d], numel, self.shape[d], self.stride(d), sizes, sl, si,
                 FIRST=k == 0, NDIM=ndim, BLOCK=1024,
             )  # fmt: skip
-    return whole, walk, 1, 1 << 62, 0, linear, before + list(linear.stride()) + after, walks
+    return walk, 1, 1 << 62, 0, linear.as_strided(whole, before + list(linear.stride()) + after), places
 
 
 @triton.jit
@@ -96,13 +99,13 @@ def _places_kernel(
     tl.store(places + i, tl.where(valid, at, -1), mask=live)
 
 
-def _masked_places(shape, walk, step, size, low, index, index_stride, mask):
+def _masked_places(walk, step, size, low, at, mask):
     # Where each element of an _index_plan lies, as a 1-d tensor of offsets; -1 where mask is false.
-    places = torch.empty(shape, dtype=torch.int64, device=index.device).view(-1)
+    places = torch.empty(at.shape, dtype=torch.int64, device=at.device).view(-1)
     numel = places.numel()
     if numel:
-        ndim, sizes, (sw, si, sm) = _collapse(shape, walk, index_stride, _strides(mask, shape))
+        ndim, sizes, (sw, si, sm) = _collapse(at.shape, walk, at.stride(), _strides(mask, at.shape))
         _places_kernel[(triton.cdiv(numel, 1024),)](
-            places, index, mask, numel, size, low, step, sizes, sw, si, sm, NDIM=ndim, BLOCK=1024
+            places, at, mask, numel, size, low, step, sizes, sw, si, sm, NDIM=ndim, BLOCK=1024
         )
     return places

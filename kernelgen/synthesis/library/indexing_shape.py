@@ -1,6 +1,5 @@
 """Helpers that move elements by coordinate rules: pads, rolls, repeats and flips in one kernel, slices as views."""
 
-import torch
 import triton
 import triton.language as tl
 
@@ -110,11 +109,13 @@ def _slice_view(x, dim, start, end, step):
 def _written(out, part, src):
     # out, after its view part took the values of src.
     if part.shape != src.shape:
-        raise RuntimeError(f"expected src to have a size equal to the slice of self: {list(part.shape)}, got {list(src.shape)}")
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self: {list(part.shape)}, got {list(src.shape)}"
+        )
     _copy_into(part, src)
     return out
 
 
 def _storage_extent(shape, stride, offset):
     # How many elements of the storage a tensor of these strides reaches.
-    return 0 if 0 in shape else offset + 1 + sum((n - 1) * step for n, step in zip(shape, stride))
+    return 0 if 0 in shape else offset + 1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))

@@ -14,7 +14,7 @@ def _cholesky_kernel(a, info, size, BLOCK: tl.constexpr):
     batch = tl.program_id(0).to(tl.int64)
     a += batch * size * size
     failed = size * 0
-    for j in range(0, size):
+    for j in range(size):
         head = tl.load(a + tl.cast(j, tl.int64) * (size + 1))
         failed = tl.where((failed == 0) & ((head <= 0) | (head != head)), j + 1, failed)
         if failed == 0:

@@ -128,7 +128,7 @@ def _fold_kernel(
     tap_count = taps[0] * taps[1] * taps[2]
     area = x_size[0] * x_size[1] * x_size[2]
     total = tl.zeros([BLOCK], tl.float32)
-    for tap in range(0, tap_count):
+    for tap in range(tap_count):
         iw, in_w = _source_index(ow, tap % taps[2], step[2], pad[2], spread[2], x_size[2], True)
         ih, in_h = _source_index(oh, (tap // taps[2]) % taps[1], step[1], pad[1], spread[1], x_size[1], True)
         iz, in_d = _source_index(od, tap // (taps[2] * taps[1]), step[0], pad[0], spread[0], x_size[0], True)
@@ -144,8 +144,8 @@ def _fold_kernel(
 
 
 def _transposed_by_columns(out, x, weight, bias, groups, taps, step, pad, spread):
-    # CPU PyTorch computes transposed convolution that oneDNN declines (see the caller) as a product, rounded, and a sum over the taps
-    # in that dtype; a sum in fp32 is closer to the truth but differs from eager beyond the tolerances.
+    # CPU PyTorch computes transposed convolution that oneDNN declines (see the caller) as a product, rounded, and a sum
+    # over the taps in that dtype; a sum in fp32 is closer to the truth but differs from eager beyond the tolerances.
     size = tuple(x.shape[2:])
     batch, group_in, group_out = x.shape[0], x.shape[1] // groups, weight.shape[1]
     count, area = math.prod(taps), math.prod(size)
@@ -182,7 +182,7 @@ def _spread(values, count):
 
 
 def _is_channels_last(x):
-    # Whether PyTorch would keep channels last for x: channels innermost, then space from the last dimension, then batch.
+    # Whether PyTorch would keep channels last for x: channels innermost, then space from the last, then batch.
     if x.dim() not in (4, 5) or x.numel() == 0 or x.stride(1) == 0:
         return False
     step = 0

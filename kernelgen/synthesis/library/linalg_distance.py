@@ -40,7 +40,9 @@ def _distance_kernel(
     for start in range(0, inner, BLOCK):
         k = (start + tl.arange(0, BLOCK)).to(tl.int64)[None, None, :]
         x = tl.load(left_row + k * left_stride[2], mask=(m < rows)[:, None, None] & (k < inner), other=0).to(COMPUTE)
-        y = tl.load(right_row + k * right_stride[2], mask=(n < columns)[None, :, None] & (k < inner), other=0).to(COMPUTE)
+        y = tl.load(right_row + k * right_stride[2], mask=(n < columns)[None, :, None] & (k < inner), other=0).to(
+            COMPUTE
+        )
         gap = tl.abs(x - y)
         if MODE == 0:
             total += tl.sum((gap != 0).to(COMPUTE), axis=2)

@@ -11,7 +11,17 @@ from kernelgen.synthesis.library.linalg_matmul import _matmul
 
 @triton.jit
 def _cutoff_kernel(
-    right, values, atol, rtol, rank, rows, size, default, HAS_ATOL: tl.constexpr, HAS_RTOL: tl.constexpr, BLOCK: tl.constexpr
+    right,
+    values,
+    atol,
+    rtol,
+    rank,
+    rows,
+    size,
+    default,
+    HAS_ATOL: tl.constexpr,
+    HAS_RTOL: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
     # Divide column j of right [rows, size] by values[j] where that is above max(atol, rtol * values[0]), else clear it.
     batch = tl.program_id(0).to(tl.int64)
@@ -31,7 +41,7 @@ def _cutoff_kernel(
         keep = (j < size) & (value > limit)
         count += keep.to(tl.int64)
         factor = tl.where(keep, 1.0 / tl.where(keep, value, 1.0), 0.0)
-        for i in range(0, rows):
+        for i in range(rows):
             place = right + tl.cast(i, tl.int64) * size + j
             tl.store(place, tl.load(place, mask=j < size, other=0) * factor, mask=j < size)
     tl.store(rank + batch, tl.sum(count, axis=0))
@@ -44,7 +54,7 @@ def _column_squares_kernel(out, x, rows, width, BLOCK: tl.constexpr):
     for s in range(0, width, BLOCK):
         k = s + lane
         total = tl.zeros([BLOCK], tl.float64)
-        for i in range(0, rows):
+        for i in range(rows):
             value = tl.load(x + (batch * rows + i) * width + k, mask=k < width, other=0)
             total += value * value
         tl.store(out + batch * width + k, total.to(out.dtype.element_ty), mask=k < width)
@@ -66,7 +76,7 @@ def _pseudo_inverse(a, atol, rtol, default):
     # Of a scratch batch [batch, rows, columns]: (pseudo-inverse [batch, columns, rows], singular values, rank).
     batch, rows, columns = a.shape
     tall = rows >= columns
-    work = _contiguous(a.transpose(1, 2)) if tall else a
+    work = a if tall else _contiguous(a.transpose(1, 2))
     left, values, right = _singular(work, min(rows, columns))
     rank = torch.empty((batch,), dtype=torch.int64, device=a.device)
     if batch:
@@ -118,7 +128,7 @@ def _exponential_kernel(a, work, size, TERMS: tl.constexpr, BLOCK: tl.constexpr)
     for s in range(0, size, BLOCK):
         k = s + lane
         total = tl.zeros([BLOCK], tl.float64)
-        for i in range(0, size):
+        for i in range(size):
             total += tl.abs(tl.load(a + tl.cast(i, tl.int64) * size + k, mask=k < size, other=0))
         largest = tl.maximum(largest, total)
     norm = tl.max(largest, axis=0)
@@ -135,10 +145,10 @@ def _exponential_kernel(a, work, size, TERMS: tl.constexpr, BLOCK: tl.constexpr)
         tl.store(work + k, tl.where(k == row * (size + 1), 1.0, 0.0).to(tl.float64), mask=k < area)
     tl.debug_barrier()
     side = area * 0
-    for term in range(0, TERMS):
+    for term in range(TERMS):
         _multiply_into(work + area - side, a, work + side, size, TERMS - term, 1.0, BLOCK)
         side = area - side
-    for _ in range(0, squarings):
+    for _ in range(squarings):
         _multiply_into(work + area - side, work + side, work + side, size, 1, 0.0, BLOCK)
         side = area - side
     for s in range(0, area, BLOCK):

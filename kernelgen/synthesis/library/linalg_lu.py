@@ -1,4 +1,4 @@
-"""Gaussian elimination: LU with partial pivoting, triangular solves, row exchanges, determinants; Cholesky is elsewhere."""
+"""Gaussian elimination: LU with partial pivoting, triangular solves, row exchanges, determinants; no Cholesky."""
 
 import math
 
@@ -11,7 +11,6 @@ from kernelgen.synthesis.library.linalg_dense import (
     _identity,
     _outer_update,
     _scale_vector,
-    _scratch,
     _swap_vectors,
 )
 
@@ -25,7 +24,7 @@ def _lu_kernel(a, pivots, info, rows, columns, BLOCK: tl.constexpr):
     pivots += batch * small
     lane = tl.arange(0, BLOCK)
     failed = small * 0
-    for j in range(0, small):
+    for j in range(small):
         best = tl.full([BLOCK], -1.0, tl.float64)
         place = lane * 0 + j
         for r in range(j, rows, BLOCK):
@@ -48,12 +47,14 @@ def _lu_kernel(a, pivots, info, rows, columns, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _triangular_kernel(a, b, size, width, a_stride, b_stride, UPPER: tl.constexpr, UNIT: tl.constexpr, BLOCK: tl.constexpr):
+def _triangular_kernel(
+    a, b, size, width, a_stride, b_stride, UPPER: tl.constexpr, UNIT: tl.constexpr, BLOCK: tl.constexpr
+):
     # Solve a x = b in place of b, column by column of a.
     batch = tl.program_id(0).to(tl.int64)
     a += batch * a_stride[0]
     b += batch * b_stride[0]
-    for step in range(0, size):
+    for step in range(size):
         i = tl.cast(step, tl.int64)
         first, last = step + 1, size
         if UPPER:
@@ -79,7 +80,7 @@ def _exchange_kernel(b, pivots, size, width, count, b_stride, REVERSE: tl.conste
     # Apply the row exchanges that pivots (1-based) record, in order or undone.
     batch = tl.program_id(0).to(tl.int64)
     b += batch * b_stride[0]
-    for step in range(0, count):
+    for step in range(count):
         j = step
         if REVERSE:
             j = count - 1 - step
@@ -105,7 +106,7 @@ def _determinant_kernel(a, pivots, sign, logarithm, result, size, BLOCK: tl.cons
         odd += swapped.to(tl.int32) + (value < 0).to(tl.int32)
         zero += (value == 0).to(tl.int32)
         logs += tl.log(tl.abs(tl.where(value == 0, 1.0, value)))
-    for i in range(0, size):
+    for i in range(size):
         value = tl.load(a + tl.cast(i, tl.int64) * (size + 1))
         swapped = tl.load(pivots + batch * size + i) != i + 1
         product = product * tl.where(swapped, -value, value)
@@ -128,7 +129,7 @@ def _permutation_kernel(out, order, pivots, rows, count, out_stride, BLOCK: tl.c
         i = r + lane
         tl.store(order + i, i, mask=i < rows)
     tl.debug_barrier()
-    for j in range(0, count):
+    for j in range(count):
         pivot = tl.load(pivots + batch * count + j).to(tl.int64) - 1
         a = tl.load(order + j)
         b = tl.load(order + pivot)
@@ -214,4 +215,3 @@ def _pivots_of(pivots, shape):
 def _solve_right(lu, pivots, b, left, adjoint):
     # Solve a x = b (left) or x a = b, in place of the scratch b.
     return _solve_lu(lu, pivots, b, adjoint) if left else _solve_lu(lu, pivots, b.transpose(1, 2), not adjoint)
-

@@ -41,7 +41,7 @@ def _matmul_kernel(
     left_row = left + batch * left_stride[0] + m[:, None] * left_stride[2]
     right_column = right + batch * right_stride[0] + n[None, :] * right_stride[3]
     total = tl.zeros([BLOCK_M, BLOCK_N], COMPUTE)
-    for o in range(0, outer):
+    for o in range(outer):
         for start in range(0, inner, BLOCK_K):
             k = start + step
             x = tl.load(

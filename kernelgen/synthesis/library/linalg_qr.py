@@ -15,7 +15,7 @@ def _qr_kernel(a, tau, work, rows, columns, BLOCK: tl.constexpr):
     a += batch * rows * columns
     tau += batch * small
     work += batch * columns
-    for j in range(0, small):
+    for j in range(small):
         diagonal = a + tl.cast(j, tl.int64) * (columns + 1)
         alpha = tl.load(diagonal)
         rest = _vector_dot(a + j, columns, a + j, columns, j + 1, rows, BLOCK)
@@ -30,21 +30,21 @@ def _qr_kernel(a, tau, work, rows, columns, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _reflect_kernel(c, v, tau, work, rows, columns, count, c_stride, v_stride, FORWARD: tl.constexpr, BLOCK: tl.constexpr):
-    # c = H c for every reflector of v in turn: from the first (FORWARD, the transpose of Q) or from the last (Q itself).
+def _reflect_kernel(
+    c, v, tau, work, rows, columns, count, c_stride, v_stride, FORWARD: tl.constexpr, BLOCK: tl.constexpr
+):
+    # c = H c for every reflector of v in turn: from the first (FORWARD: the transpose of Q) or from the last (Q).
     batch = tl.program_id(0).to(tl.int64)
     c += batch * c_stride[0]
     v += batch * v_stride[0]
     work += batch * columns
-    for step in range(0, count):
+    for step in range(count):
         j = step
         if not FORWARD:
             j = count - 1 - step
         factor = tl.load(tau + batch * count + j)
         column = v + tl.cast(j, tl.int64) * v_stride[2]
-        _apply_reflector(
-            c, c_stride[1], c_stride[2], j, rows, 0, columns, column, v_stride[1], factor, work, BLOCK
-        )
+        _apply_reflector(c, c_stride[1], c_stride[2], j, rows, 0, columns, column, v_stride[1], factor, work, BLOCK)
 
 
 def _factor_qr(a):

@@ -118,10 +118,7 @@ def _atan(x):
     q = (q * z + 4.328810604912902668951e2) * z + 4.853903996359136964868e2
     q = q * z + 1.945506571482613964425e2
     quarters = high.to(x.dtype) * 2 + middle.to(x.dtype)
-    if x.dtype == tl.float64:
-        tail = quarters * 3.061616997868383e-17
-    else:
-        tail = quarters * -2.1855694143368964e-08
+    tail = quarters * 3.061616997868383e-17 if x.dtype == tl.float64 else quarters * -2.1855694143368964e-08
     r = x1 * (z * (p / q)) + tail + x1
     return _copysign(quarters * 0.7853981633974483 + r, x)
 

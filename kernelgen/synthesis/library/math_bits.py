@@ -7,11 +7,7 @@ import triton.language as tl
 @triton.jit
 def _is_negative(x):
     # The sign bit, which also tells -0.0 from 0.0.
-    if x.dtype == tl.float64:
-        result = x.to(tl.int64, bitcast=True) < 0
-    else:
-        result = x.to(tl.int32, bitcast=True) < 0
-    return result
+    return x.to(tl.int64, bitcast=True) < 0 if x.dtype == tl.float64 else x.to(tl.int32, bitcast=True) < 0
 
 
 @triton.jit

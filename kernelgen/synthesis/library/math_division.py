@@ -23,11 +23,7 @@ def _int_pow(x, y):
 
 @triton.jit
 def _power(x, y):
-    if x.dtype.is_floating():
-        result = _pow(x, y)
-    else:
-        result = _int_pow(x, y)
-    return result
+    return _pow(x, y) if x.dtype.is_floating() else _int_pow(x, y)
 
 
 @triton.jit
@@ -49,11 +45,7 @@ def _float_fmod(x, y):
 @triton.jit
 def _fmod(x, y):
     # C's %: the sign of x. Triton divides integers towards zero, as C does.
-    if x.dtype.is_floating():
-        result = _float_fmod(x, y)
-    else:
-        result = x % y
-    return result
+    return _float_fmod(x, y) if x.dtype.is_floating() else x % y
 
 
 @triton.jit
@@ -66,11 +58,7 @@ def _remainder(x, y):
 @triton.jit
 def _trunc_div(x, y, STORAGE: tl.constexpr):
     # PyTorch rounds the quotient to a 16-bit type before it drops the fraction.
-    if x.dtype.is_floating():
-        result = _trunc((x / y).to(STORAGE).to(x.dtype))
-    else:
-        result = x // y
-    return result
+    return _trunc((x / y).to(STORAGE).to(x.dtype)) if x.dtype.is_floating() else x // y
 
 
 @triton.jit

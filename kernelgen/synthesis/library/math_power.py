@@ -52,7 +52,9 @@ def _log_pair(x):
     for k in tl.static_range(23, 3, -2):
         series = series * z + 1.0 / k
     third = z * 0.3333333333333333
-    third_low = _product_error(z, z * 0 + 0.3333333333333333, third) + z_low * 0.3333333333333333 + z * 1.850371707708594e-17
+    third_low = (
+        _product_error(z, z * 0 + 0.3333333333333333, third) + z_low * 0.3333333333333333 + z * 1.850371707708594e-17
+    )
     tail = z * z * series
     t = third + tail
     t_low = _sum_error(third, tail, t) + third_low

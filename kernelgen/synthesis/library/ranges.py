@@ -26,7 +26,9 @@ def _triangle_count(rows, columns, offset, upper):
     # Elements on and below diagonal `offset` of a rows x columns matrix, or on and above it.
     if upper:
         return rows * columns - _triangle_count(rows, columns, offset - 1, False)
-    ends = [max(k, 0) * (max(k, 0) + 1) // 2 for k in (rows + offset, offset, rows + offset - columns, offset - columns)]
+    ends = [
+        max(k, 0) * (max(k, 0) + 1) // 2 for k in (rows + offset, offset, rows + offset - columns, offset - columns)
+    ]
     return ends[0] - ends[1] - ends[2] + ends[3]
 
 
@@ -51,10 +53,7 @@ def _triangular(k):
 @triton.jit
 def _triangle_before(row, columns, offset, UPPER: tl.constexpr):
     # Elements of the triangle in the rows above `row`.
-    if UPPER:
-        low = offset - 1
-    else:
-        low = offset
+    low = offset - 1 if UPPER else offset
     below = _triangular(row + low) - _triangular(row * 0 + low)
     below = below - _triangular(row + low - columns) + _triangular(row * 0 + low - columns)
     return row * columns - below if UPPER else below

@@ -23,21 +23,21 @@ _ACCUMULATE = {
 @triton.jit
 def _lowest(COMPUTE: tl.constexpr):
     # The neutral value of max.
-    if tl.int32 == COMPUTE:
-        return tl.full([], -2147483648, tl.int32)
-    if tl.int64 == COMPUTE:
-        return tl.full([], -9223372036854775808, tl.int64)
-    return tl.full([], float("-inf"), COMPUTE)
+    if COMPUTE.is_floating():
+        value: tl.constexpr = float("-inf")
+    else:
+        value: tl.constexpr = -(2 ** (COMPUTE.primitive_bitwidth - 1))
+    return tl.full([], value, COMPUTE)
 
 
 @triton.jit
 def _highest(COMPUTE: tl.constexpr):
     # The neutral value of min.
-    if tl.int32 == COMPUTE:
-        return tl.full([], 2147483647, tl.int32)
-    if tl.int64 == COMPUTE:
-        return tl.full([], 9223372036854775807, tl.int64)
-    return tl.full([], float("inf"), COMPUTE)
+    if COMPUTE.is_floating():
+        value: tl.constexpr = float("inf")
+    else:
+        value: tl.constexpr = 2 ** (COMPUTE.primitive_bitwidth - 1) - 1
+    return tl.full([], value, COMPUTE)
 
 
 @triton.jit

@@ -31,11 +31,11 @@ def _bin_limits_kernel(limits, x, N, step, low, high, widen, GIVEN: tl.constexpr
 
 
 @triton.jit
-def _bin_edges_kernel(edges, limits, bins, BLOCK: tl.constexpr):
+def _bin_edges_kernel(edges, limits, bins, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
     # bins + 1 evenly spaced edges, counted from the nearer end so that both ends are exact.
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    low = tl.load(limits)
-    high = tl.load(limits + 1)
+    low = tl.load(limits).to(COMPUTE)
+    high = tl.load(limits + 1).to(COMPUTE)
     width = (high - low) / bins
     near = place < (bins + 1) // 2
     edge = tl.where(near, low + width * place, high - width * (bins - place))
@@ -110,27 +110,28 @@ def _bin_count_kernel(counts, position, weight, N, WEIGHTED: tl.constexpr, BLOCK
 
 
 @triton.jit
-def _bin_share_kernel(counts, total, BLOCK: tl.constexpr):
+def _bin_share_kernel(counts, total, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
     # Counts as shares of their sum; one program, as every share needs the sum of all.
-    amount = tl.zeros([], counts.dtype.element_ty)
+    amount = tl.zeros([], COMPUTE)
     for begin in range(0, total, BLOCK):
         place = begin + tl.arange(0, BLOCK).to(tl.int64)
-        amount += tl.sum(tl.load(counts + place, mask=place < total, other=0), axis=0)
+        amount += tl.sum(tl.load(counts + place, mask=place < total, other=0).to(COMPUTE), axis=0)
     tl.debug_barrier()
     for begin in range(0, total, BLOCK):
         place = begin + tl.arange(0, BLOCK).to(tl.int64)
-        value = tl.load(counts + place, mask=place < total, other=0)
-        tl.store(counts + place, value / amount, mask=place < total)
+        value = tl.load(counts + place, mask=place < total, other=0).to(COMPUTE)
+        tl.store(counts + place, (value / amount).to(counts.dtype.element_ty), mask=place < total)
 
 
 @triton.jit
-def _bin_density_kernel(counts, edges, total, inner, bins, BLOCK: tl.constexpr):
+def _bin_density_kernel(counts, edges, total, inner, bins, COMPUTE: tl.constexpr, BLOCK: tl.constexpr):
     # Divide by the width of the bin along one dimension, of which ``inner`` bins of later dimensions make one step.
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = place < total
     bin_ = (place // inner) % bins
-    width = tl.load(edges + bin_ + 1, mask=live, other=1) - tl.load(edges + bin_, mask=live, other=0)
-    value = tl.load(counts + place, mask=live, other=0)
+    high = tl.load(edges + bin_ + 1, mask=live, other=1).to(COMPUTE)
+    width = high - tl.load(edges + bin_, mask=live, other=0).to(COMPUTE)
+    value = tl.load(counts + place, mask=live, other=0).to(COMPUTE)
     tl.store(counts + place, (value / width).to(counts.dtype.element_ty), mask=live)
 
 
@@ -152,7 +153,7 @@ def _bin_limits(x, column, given, widen):
 def _bin_edges(x, column, bins, given):
     edges = torch.empty(bins + 1, dtype=x.dtype, device=x.device)
     limits = _bin_limits(x, column, given, 0.5)
-    _bin_edges_kernel[(triton.cdiv(bins + 1, 1024),)](edges, limits, bins, BLOCK=1024)
+    _bin_edges_kernel[(triton.cdiv(bins + 1, 1024),)](edges, limits, bins, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024)
     return edges
 
 
@@ -190,11 +191,11 @@ def _bin_histogram(x, edges, weight, density):
             )  # fmt: skip
         _bin_count(counts, position, None if weight is None else _contiguous(weight))
     if density:
-        _bin_share_kernel[(1,)](counts, total, BLOCK=1024)
+        _bin_share_kernel[(1,)](counts, total, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024)
         inner = total
         for column in range(len(edges)):
             inner = inner // shape[column]
             _bin_density_kernel[(triton.cdiv(total, 1024),)](
-                counts, _contiguous(edges[column]), total, inner, shape[column], BLOCK=1024
+                counts, _contiguous(edges[column]), total, inner, shape[column], COMPUTE=_COMPUTE[x.dtype], BLOCK=1024
             )
     return counts

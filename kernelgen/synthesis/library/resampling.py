@@ -33,7 +33,8 @@ def _nearest_index(place, size, scale, EXACT: tl.constexpr):
 
 
 @triton.jit
-def _weight_as(x, DTYPE: tl.constexpr):
+def _as_type(x, DTYPE: tl.constexpr):
+    # x rounded to another type and back.
     return x.to(DTYPE).to(x.dtype)
 
 
@@ -43,8 +44,8 @@ def _linear_taps(place, size, scale, ALIGN: tl.constexpr, WEIGHT: tl.constexpr):
     at = _source(place, scale, ALIGN, True)
     low = tl.minimum(tl.floor(at).to(tl.int64), size - 1)
     part = tl.minimum(tl.maximum(at - low.to(at.dtype), 0), 1)
-    part = _weight_as(part, WEIGHT)
-    return low, tl.minimum(low + 1, size - 1), _weight_as(1 - part, WEIGHT), part
+    part = _as_type(part, WEIGHT)
+    return low, tl.minimum(low + 1, size - 1), _as_type(1 - part, WEIGHT), part
 
 
 @triton.jit
@@ -60,6 +61,12 @@ def _keys_far(x, A: tl.constexpr):
 
 
 @triton.jit
+def _keys(x, A: tl.constexpr):
+    # Keys' kernel of a distance.
+    return tl.where(x <= 1, _keys_near(x, A), tl.where(x < 2, _keys_far(x, A), 0))
+
+
+@triton.jit
 def _cubic_taps(place, size, scale, ALIGN: tl.constexpr, WEIGHT: tl.constexpr):
     # Four neighbours, clamped to the input, and their weights, rounded to WEIGHT.
     at = _source(place, scale, ALIGN, False)
@@ -68,8 +75,8 @@ def _cubic_taps(place, size, scale, ALIGN: tl.constexpr, WEIGHT: tl.constexpr):
     i = low.to(tl.int64)
     i0, i1 = tl.minimum(tl.maximum(i - 1, 0), size - 1), tl.minimum(tl.maximum(i, 0), size - 1)
     i2, i3 = tl.minimum(tl.maximum(i + 1, 0), size - 1), tl.minimum(tl.maximum(i + 2, 0), size - 1)
-    w0, w1 = _weight_as(_keys_far(part + 1, -0.75), WEIGHT), _weight_as(_keys_near(part, -0.75), WEIGHT)
-    w2, w3 = _weight_as(_keys_near(1 - part, -0.75), WEIGHT), _weight_as(_keys_far(2 - part, -0.75), WEIGHT)
+    w0, w1 = _as_type(_keys_far(part + 1, -0.75), WEIGHT), _as_type(_keys_near(part, -0.75), WEIGHT)
+    w2, w3 = _as_type(_keys_near(1 - part, -0.75), WEIGHT), _as_type(_keys_far(2 - part, -0.75), WEIGHT)
     return i0, i1, i2, i3, w0, w1, w2, w3
 
 
@@ -87,7 +94,7 @@ def _smooth_weight(tap, first, count, centre, inverse, CUBIC: tl.constexpr):
     # Unnormalised weight of the tap-th input of an antialiased span.
     x = tl.abs(((first + tap).to(centre.dtype) - centre + 0.5) * inverse)
     if CUBIC:
-        weight = tl.where(x < 1, _keys_near(x, -0.5), tl.where(x < 2, _keys_far(x, -0.5), 0))
+        weight = _keys(x, -0.5)
     else:
         weight = tl.maximum(1 - x, 0)
     return tl.where(tap < count, weight, 0)

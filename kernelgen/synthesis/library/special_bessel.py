@@ -1,7 +1,7 @@
 """Device Bessel functions (J, Y, I, K of orders 0 and 1) and the Airy function Ai, for fp32 and fp64.
 
-Near zero a polynomial, with the logarithm split off (DLMF 10.8, 10.31); far out Hankel's amplitude-and-phase form and
-the exponential forms (DLMF 10.17, 10.40, 9.7). Fixed points that PyTorch chooses (NaN of i0 at infinity, 0 of Ai past
+Near zero a polynomial, with the logarithm split off (DLMF 10.8, 10.25, 10.31); far out Hankel's amplitude-and-phase
+form and the exponential forms (DLMF 10.17, 10.40, 9.7). Values that PyTorch fixes (NaN of i0 at infinity, 0 of Ai past
 103.892) are kept.
 """
 
@@ -40,42 +40,41 @@ def _at_least(x, LOW: tl.constexpr):
 
 
 @triton.jit
-def _i0_growing(x, growth):
-    # I0(|x|) times growth / exp(|x|).
+def _i0(x, SCALED: tl.constexpr):
+    # I0(x), times exp(-|x|) if SCALED.
     a = tl.abs(x)
+    near = _fit_i0_near(a * a * 0.015625)
     far = _at_least(a, 8)
-    return tl.where(a <= 8, growth * _fit_i0_near(a * 0.25 - 1), growth * _fit_i0_far(16 / far - 1) / tl.sqrt(far))
+    wide = _fit_i0_far(16 / far - 1)
+    if SCALED:
+        near = near * tl.exp(-a)
+    else:
+        wide = tl.exp(far) * wide
+    return tl.where(a <= 8, near, wide / tl.sqrt(far))
 
 
 @triton.jit
-def _i1_growing(x, growth):
-    # I1(|x|) times growth / exp(|x|), with the sign of x.
+def _i1(x, SCALED: tl.constexpr):
     a = tl.abs(x)
+    near = a * _fit_i1_near(a * a * 0.015625)
     far = _at_least(a, 8)
-    near = growth * a * _fit_i1_near(a * 0.25 - 1)
-    return _copysign(tl.where(a <= 8, near, growth * _fit_i1_far(16 / far - 1) / tl.sqrt(far)), x)
-
-
-@triton.jit
-def _i0(x):
-    return _i0_growing(x, tl.exp(tl.abs(x)))
-
-
-@triton.jit
-def _i1(x):
-    return _i1_growing(x, tl.exp(tl.abs(x)))
+    wide = _fit_i1_far(16 / far - 1)
+    if SCALED:
+        near = near * tl.exp(-a)
+    else:
+        wide = tl.exp(far) * wide
+    return _copysign(tl.where(a <= 8, near, wide / tl.sqrt(far)), x)
 
 
 @triton.jit
 def _k0(x, SCALED: tl.constexpr):
     # K0(x), times exp(x) if SCALED; NaN for negative x and infinity at 0.
     low = tl.where(x > 2, 2.0, x).to(x.dtype)
-    growth = tl.exp(low)
-    near = _fit_k0_near(low * low * 0.5 - 1) - tl.log(low * 0.5) * growth * _fit_i0_near(low * 0.25 - 1)
+    near = _fit_k0_near(low * low * 0.5 - 1) - tl.log(low * 0.5) * _fit_i0_near(low * low * 0.015625)
     high = _at_least(x, 2)
     far = _fit_k0_far(4 / high - 1) / tl.sqrt(high)
     if SCALED:
-        near = near * growth
+        near = near * tl.exp(low)
     else:
         far = far * tl.exp(-high)
     return tl.where(x < 0, float("nan"), tl.where(x == 0, float("inf"), tl.where(x <= 2, near, far)))
@@ -84,12 +83,11 @@ def _k0(x, SCALED: tl.constexpr):
 @triton.jit
 def _k1(x, SCALED: tl.constexpr):
     low = tl.where(x > 2, 2.0, x).to(x.dtype)
-    growth = tl.exp(low)
-    near = tl.log(low * 0.5) * (growth * low * _fit_i1_near(low * 0.25 - 1)) + _fit_k1_near(low * low * 0.5 - 1) / low
+    near = tl.log(low * 0.5) * (low * _fit_i1_near(low * low * 0.015625)) + _fit_k1_near(low * low * 0.5 - 1) / low
     high = _at_least(x, 2)
     far = _fit_k1_far(4 / high - 1) / tl.sqrt(high)
     if SCALED:
-        near = near * growth
+        near = near * tl.exp(low)
     else:
         far = far * tl.exp(-high)
     return tl.where(x < 0, float("nan"), tl.where(x == 0, float("inf"), tl.where(x <= 2, near, far)))
@@ -117,11 +115,8 @@ def _hankel(x, ORDER: tl.constexpr, SECOND: tl.constexpr):
     else:
         p, q, phase = _fit_p1(u), _fit_q1(u) / high, high - 2.356194490192345
     cosine, sine = tl.cos(phase), tl.sin(phase)
-    if SECOND:
-        result = p * sine + q * cosine
-    else:
-        result = p * cosine - q * sine
-    return result * 0.7978845608028654 / tl.sqrt(high)
+    wave = p * sine + q * cosine if SECOND else p * cosine - q * sine
+    return wave * 0.7978845608028654 / tl.sqrt(high)
 
 
 @triton.jit

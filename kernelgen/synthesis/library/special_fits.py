@@ -1,5 +1,5 @@
-"""Polynomials behind gamma, inverse error and incomplete gamma functions: Chebyshev interpolants computed with mpmath to
-40 digits, written in powers of u in [-1, 1], good to fp64; and Temme's coefficients from exact fractions.
+"""Polynomials behind gamma, inverse error and incomplete gamma functions: Chebyshev interpolants computed with mpmath
+to 40 digits, written in powers of u in [-1, 1], good to fp64; and Temme's coefficients from exact fractions.
 """
 
 import triton

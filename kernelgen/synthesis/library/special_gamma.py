@@ -6,7 +6,7 @@ Sources: DLMF 5.5, 5.11 (recurrences, reflection, Stirling) and 25.11 (Euler-Mac
 import triton
 import triton.language as tl
 
-from kernelgen.synthesis.library.math_basic import _copysign, _pow, _round_even
+from kernelgen.synthesis.library.math_basic import _is_negative, _pow, _round_even
 from kernelgen.synthesis.library.special_fits import (
     _fit_erfinv_a,
     _fit_erfinv_b,
@@ -71,11 +71,14 @@ def _digamma(x):
     left = x < 0
     part = _from_whole(tl.where(left, x, 0.25).to(x.dtype)) * 3.141592653589793
     y = tl.where(left, 1 - x, x)
-    sums = x * 0
+    # 1 / y + 1 / (y + 1) + ... as one fraction.
+    above, below = x * 0, x * 0 + 1
     for _ in tl.static_range(0, 10):
         under = y < 10
-        sums = tl.where(under, sums - 1 / y, sums)
+        above = tl.where(under, above * y + below, above)
+        below = tl.where(under, below * y, below)
         y = tl.where(under, y + 1, y)
+    sums = -above / below
     z = 1 / y
     z = z * z
     # fmt: off
@@ -87,7 +90,9 @@ def _digamma(x):
     result = sums + tl.log(y) - 0.5 / y - tail
     result = tl.where(left, result - 3.141592653589793 * tl.cos(part) / tl.sin(part), result)
     result = tl.where(left & (tl.floor(x) == x), float("nan"), result)
-    return tl.where(x == 0, _copysign(result * 0 + float("inf"), -x), tl.where(x == float("inf"), x, result))
+    return tl.where(
+        x == 0, tl.where(_is_negative(x), float("inf"), float("-inf")), tl.where(x == float("inf"), x, result)
+    )
 
 
 @triton.jit
@@ -127,22 +132,24 @@ def _zeta(x, q):
     done = (term < 1.1102230246251565e-16 * sums) & (-term < 1.1102230246251565e-16 * sums)
     total = sums + term * base / (x - 1) - 0.5 * term
     rising = x
-    part = term / base
-    # (2 k)! / B(2 k) for k = 1, 2, ... 12.
+    inverse = 1 / base
+    part = term * inverse
+    # B(2 k) / (2 k)! for k = 1, 2, ... 12.
     # fmt: off
-    divisors: tl.constexpr = (
-        12.0, -720.0, 30240.0, -1209600.0, 47900160.0, -1892437580.3183792, 74724249600.0, -2950130727918.164,
-        116467828143500.67, -4597978722407473.0, 1.8152105401943546e+17, -7.166165256175667e+18,
+    weights: tl.constexpr = (
+        0.08333333333333333, -0.001388888888888889, 3.306878306878307e-05, -8.267195767195768e-07,
+        2.08767569878681e-08, -5.284190138687493e-10, 1.3382536530684679e-11, -3.3896802963225827e-13,
+        8.586062056277845e-15, -2.174868698558062e-16, 5.5090028283602295e-18, -1.3954464685812522e-19,
     )
     # fmt: on
     for k in tl.static_range(0, 12):
-        total += rising * part / divisors[k]
+        total += rising * part * weights[k]
         rising = rising * (x + (2 * k + 1)) * (x + (2 * k + 2))
-        part = part / base / base
+        part = part * inverse * inverse
     result = tl.where(done, sums, total)
-    result = tl.where(outside, float("nan"), tl.where((q <= 0) & whole, float("inf"), result))
-    result = tl.where(x == 1, float("inf"), tl.where(x < 1, float("nan"), result))
-    return tl.where((x != x) | (q != q), float("nan"), result)
+    result = tl.where((x != x) | (q != q) | outside, float("nan"), result)
+    result = tl.where((q <= 0) & whole, float("inf"), result)
+    return tl.where(x == 1, float("inf"), tl.where(x < 1, float("nan"), result))
 
 
 @triton.jit

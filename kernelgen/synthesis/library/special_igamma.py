@@ -14,12 +14,13 @@ from kernelgen.synthesis.library.special_gamma import _lgamma, _stirling
 
 @triton.jit
 def _gamma_weight(a, x):
-    # x^a exp(-x) / gamma(a + 1); for large a by Stirling, so that the big logarithms never meet.
+    # x^a exp(-x) / gamma(a + 1); where x is not far from a large a by Stirling, so that big logarithms never meet.
     mu = (x - a) / a
-    big = tl.where(a < 8, 8.0, a).to(a.dtype)
-    wide = big * (_log1p(mu) - mu) - _stirling(big)
-    wide = tl.exp(wide) * 0.3989422804014327 / tl.sqrt(big)
-    return tl.where(a < 8, tl.exp(a * tl.log(x) - x - _lgamma(tl.where(a < 8, a, 8.0) + 1)), wide)
+    wide = (a >= 8) & (mu > -0.7)
+    big = tl.where(wide, a, 8.0).to(a.dtype)
+    mu = tl.where(wide, mu, 0.0).to(a.dtype)
+    stirling = tl.exp(big * (_log1p(mu) - mu) - _stirling(big)) * 0.3989422804014327 / tl.sqrt(big)
+    return tl.where(wide, stirling, tl.exp(a * tl.log(x) - x - _lgamma(tl.where(wide, 8.0, a).to(a.dtype) + 1)))
 
 
 @triton.jit
@@ -88,11 +89,7 @@ def _temme(a, x, UPPER: tl.constexpr):
     sums = ((_fit_temme_3(eta) * v + _fit_temme_2(eta)) * v + _fit_temme_1(eta)) * v + _fit_temme_0(eta)
     rest = tl.exp(-0.5 * a * eta * eta) * 0.3989422804014327 / tl.sqrt(a) * sums
     root = eta * tl.sqrt(a * 0.5)
-    if UPPER:
-        result = 0.5 * _erfc(root) + rest
-    else:
-        result = 0.5 * _erfc(-root) - rest
-    return result
+    return 0.5 * _erfc(root) + rest if UPPER else 0.5 * _erfc(-root) - rest
 
 
 @triton.jit
@@ -125,6 +122,7 @@ def _igamma(a, x, UPPER: tl.constexpr):
         low, high = 1.0, 0.0
     else:
         low, high = 0.0, 1.0
-    result = tl.where((x == infinity) | (a == 0), high, tl.where((x == 0) | (a == infinity), low, result))
-    bad = (x < 0) | (a < 0) | (x != x) | (a != a) | ((a == 0) & (x == 0)) | ((a == infinity) & (x == infinity))
-    return tl.where(bad, float("nan"), result)
+    result = tl.where((x != x) | (a != a), float("nan"), result)
+    result = tl.where(x == infinity, high, tl.where((x == 0) | (a == infinity), low, result))
+    result = tl.where(a == 0, tl.where(x > 0, high, float("nan")), result)
+    return tl.where((x < 0) | (a < 0) | ((a == infinity) & (x == infinity)), float("nan"), result)

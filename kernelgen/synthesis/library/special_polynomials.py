@@ -1,4 +1,4 @@
-"""Device orthogonal polynomials of a degree that differs from element to element: Chebyshev, Hermite, Laguerre, Legendre.
+"""Device orthogonal polynomials (Chebyshev, Hermite, Laguerre, Legendre) whose degree differs from element to element.
 
 Three-term recurrences (DLMF 18.9); Chebyshev polynomials of high degree inside (-1, 1) by their cosines (DLMF 18.5),
 from the degree on at which PyTorch changes over. A negative degree gives 0.
@@ -17,20 +17,31 @@ def _degree(n):
 
 
 @triton.jit
+def _fused(a, b, c):
+    # a * b + c rounded once, for fp32 by way of fp64: Hermite recurrences cancel so far that PyTorch's fused
+    # multiply-add shows in its results.
+    if a.dtype == tl.float64:
+        result = tl.fma(a, b, c)
+    else:
+        result = (a.to(tl.float64) * b.to(tl.float64) + c.to(tl.float64)).to(a.dtype)
+    return result
+
+
+@triton.jit
 def _recur(x, first, n, limit, KIND: tl.constexpr):
     # The member of degree n of the family that starts with 1 and ``first``, for lanes with n <= limit.
-    p = x * 0 + 1
-    q = first
     k = n * 0 + 1
+    p = k.to(x.dtype)
+    q = first
     go = (k < n) & (n <= limit) & (q == q)
     while tl.max(go.to(tl.int32), axis=0) > 0:
         i = k.to(x.dtype)
         if KIND == "chebyshev":
             r = (x + x) * q - p
         elif KIND == "hermite_h":
-            r = (x + x) * q - (i + i) * p
+            r = _fused(x + x, q, -(i + i) * p)
         elif KIND == "hermite_he":
-            r = x * q - i * p
+            r = _fused(x, q, -i * p)
         elif KIND == "laguerre":
             r = (((i + i) + (1 - x)) * q - i * p) / (i + 1)
         else:
@@ -53,13 +64,13 @@ def _chebyshev(x, degree, KIND: tl.constexpr, FROM: tl.constexpr):
     half = angle * 0.5
     # What the polynomial is at 1 and at -1, and between them.
     if KIND == "t":
-        first, right, left = x, x * 0 + 1, sign
+        first, right, left = x, sign * sign, sign
         between = tl.cos(f * angle)
     elif KIND == "u":
         first, right, left = x + x, f + 1, sign * (f + 1)
         between = tl.sin((f + 1) * angle) / tl.sin(angle)
     elif KIND == "v":
-        first, right, left = x + x - 1, x * 0 + 1, sign * (f + f + 1)
+        first, right, left = x + x - 1, sign * sign, sign * (f + f + 1)
         between = tl.where(tl.sin(half) != 1, tl.cos((f + 0.5) * angle) / tl.cos(half), left)
     else:
         first, right, left = x + x + 1, f + f + 1, sign
@@ -77,10 +88,7 @@ def _chebyshev(x, degree, KIND: tl.constexpr, FROM: tl.constexpr):
 def _hermite(x, degree, KIND: tl.constexpr):
     # Physicists' (hermite_h) or probabilists' polynomial; PyTorch gives NaN above degree 128, 512 in fp64.
     n = _degree(degree)
-    if x.dtype == tl.float64:
-        most = n * 0 + 512
-    else:
-        most = n * 0 + 128
+    most = n * 0 + (512 if x.dtype == tl.float64 else 128)
     first = x
     if KIND == "hermite_h":
         first = x + x

@@ -37,7 +37,7 @@ def properties_hold() -> Callable[[str], None]:
     """Give a function that runs a file of property tests, beside this one, with the interpreter switched on."""
 
     def check(name: str) -> None:
-        done = _child("pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name(name)))
+        done = _child("pytest", "-v", "-p", "no:cacheprovider", str(Path(__file__).with_name(name)))
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert " passed" in done.stdout
         assert "skipped" not in done.stdout

@@ -79,7 +79,7 @@ def test_advanced_indexing(data: Any) -> None:
     x = data.draw(tensors())
     common = data.draw(st.lists(st.integers(1, 3), min_size=0, max_size=2))
     indices: list[torch.Tensor | None] = []
-    while len(indices) < x.dim() and data.draw(st.booleans()) or not indices:
+    while not indices or (len(indices) < x.dim() and data.draw(st.booleans())):
         kind = data.draw(st.sampled_from(["none", "long", "int", "thin"]))
         size = x.shape[len(indices)]
         if kind == "none":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-_GATHER = "gather index_select take __getitem__ nn.functional.embedding nn.functional.embedding_bag masked_select nonzero"
+_GATHER = "gather index_select take __getitem__ masked_select nonzero"
 _SCATTER = "scatter scatter_add index_put index_add index_copy index_fill put index_reduce masked_scatter"
 _SHAPE = "cat stack repeat flip roll diag_embed constant_pad_nd as_strided_scatter slice_scatter unfold_copy cross"
 
