@@ -10,12 +10,13 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from kernelgen.evaluate import opinfo
+from kernelgen.evaluate.defined import defined_part
 from kernelgen.evaluate.observe import Observation, input_tensors, observe
 
 
@@ -24,6 +25,7 @@ class Case:
     """One call to judge: ``label`` is unique within an operator; ``replay`` marks the second call of a sample,
     ``must_raise`` an error input, for which PyTorch raises."""
 
+    name: str
     label: str
     dtype: str
     entry: Any
@@ -39,7 +41,7 @@ def cases(name: str, dtypes: Sequence[str], limit: int | None = None) -> list[Ca
         for number, (entry, sample) in enumerate(opinfo.samples(name, dtype)):
             if limit is not None and number >= limit:
                 break
-            found.append(Case(f"{dtype}/{number}", dtype, entry, sample))
+            found.append(Case(name, f"{dtype}/{number}", dtype, entry, sample))
     return found
 
 
@@ -47,7 +49,7 @@ def error_cases(name: str) -> list[Case]:
     """Return OpInfo's error inputs of ``name``: calls that PyTorch refuses. They belong to no dtype."""
     found = []
     for number, (entry, sample) in enumerate(opinfo.error_samples(name)):
-        found.append(Case(f"error/{number}", "", entry, sample, must_raise=True))
+        found.append(Case(name, f"error/{number}", "", entry, sample, must_raise=True))
     return found
 
 
@@ -80,10 +82,15 @@ def run(
     replayed: set[str] = set()
     for case in found:
         yield case, _call(case, around, on_result)
-        if not case.must_raise and case.dtype not in replayed and _reverse(case.sample):
-            replayed.add(case.dtype)
-            again = Case(case.label + "/again", case.dtype, case.entry, case.sample, replay=True)
-            yield again, _call(again, around, on_result)
+        if not case.must_raise and case.dtype not in replayed:
+            before = _reverse(case.sample)
+            if before:
+                replayed.add(case.dtype)
+                again = replace(case, label=case.label + "/again", replay=True)
+                yield again, _call(again, around, on_result)
+                # Samples may share tensors, and the next one must see what OpInfo made.
+                for x, values in before:
+                    x.copy_(values)
 
 
 def _call(
@@ -99,19 +106,19 @@ def _call(
             result = entry(sample.input, *sample.args, **sample.kwargs)
         if on_result is not None:
             on_result(case, result)
-        return result
+        return result if case.must_raise else defined_part(case.name, sample, result)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return observe(call, sample)
 
 
-def _reverse(sample: Any) -> bool:
-    """Reverse the elements of every plain tensor input; says whether any had more than one."""
-    changed = False
+def _reverse(sample: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Reverse the elements of every plain tensor input; returns each changed tensor with what it held before."""
+    before = []
     for x in input_tensors(sample):
         if x.layout is torch.strided and x.numel() > 1 and 0 not in x.stride():
-            values = x.detach().clone(memory_format=torch.contiguous_format).reshape(-1).flip(0).reshape(x.shape)
-            x.detach().copy_(values)
-            changed = True
-    return changed
+            held = x.detach().clone(memory_format=torch.contiguous_format)
+            x.detach().copy_(held.reshape(-1).flip(0).reshape(x.shape))
+            before.append((x.detach(), held))
+    return before

@@ -78,6 +78,9 @@ class _Guard(TorchDispatchMode):
         self.key, self.stats, self.on_allocation = key, stats, on_allocation
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if _decides_by_itself(func):
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         if kind_of(func) == "compute":
             raise ForbiddenCompute(overload_key(func), self.key)
         self.stats.inside_wrapper[overload_key(func)] += 1
@@ -125,6 +128,9 @@ class RoutingMode(TorchDispatchMode):
             if self.check_arguments:
                 validate(func, args, kwargs)
             return self._launch(key, args, kwargs)
+        if _decides_by_itself(func):
+            with self:
+                return func.decompose(*args, **kwargs)
         kind = kind_of(func)
         if kind != "compute":
             (self.stats.host_read if kind == "host_read" else self.stats.free)[key] += 1
@@ -208,6 +214,14 @@ def _free_call(func: Any, args: Any, kwargs: Any, on_allocation: Callable[[Any],
 @cache
 def _is_composite_implicit(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+
+def _decides_by_itself(func: Any) -> bool:
+    """Say whether ``func`` is a view only if it can be, and a copy otherwise (``to``, ``reshape``): its parts tell.
+
+    PyTorch takes these apart above the modes, but not inside a composition, where the modes meet them whole.
+    """
+    return kind_of(func) == "view" and _is_composite_implicit(func)
 
 
 def _elements(result: Any) -> int:

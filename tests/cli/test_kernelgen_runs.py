@@ -18,11 +18,23 @@ import pytest
 from .helpers import SMALL, command, environment, events, sysmith
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-# Long enough to be interrupted in the middle.
-LONGER = (
-    *("kernelgen", "--ops", "add,neg,view,mul,sub,abs,exp,square", "--dtypes", "float32", "--samples", "2"),
-    *("--target", "interpret", "--jobs", "1"),
-)
+
+
+def longer(samples: int) -> list[str]:
+    """Long enough to be interrupted in the middle; another number of samples shares no verdict in the cache."""
+    names = "add,neg,view,mul,sub,abs,exp,square"
+    return [
+        "kernelgen",
+        "--ops",
+        names,
+        "--dtypes",
+        "float32",
+        "--samples",
+        str(samples),
+        "--target",
+        "interpret",
+        "--json",
+    ]
 
 
 def verdicts(report: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -84,9 +96,9 @@ def test_a_failing_operator_is_exit_1_and_says_why(place: Path) -> None:
 
 
 def test_interrupted_runs_keep_what_is_done_and_resume(place: Path) -> None:
-    whole = json.loads(sysmith(*LONGER, "--json", cwd=place, timeout=900).stdout)
+    whole = json.loads(sysmith(*longer(2), "--no-cache", cwd=place, timeout=900).stdout)
     state = place / "interrupted"
-    arguments = [*LONGER, "--no-cache", "--json", "--state", str(state)]
+    arguments = [*longer(2), "--jobs", "1", "--state", str(state)]
     process = subprocess.Popen(
         command(*arguments),
         cwd=place,
@@ -118,9 +130,9 @@ def test_interrupted_runs_keep_what_is_done_and_resume(place: Path) -> None:
 
 
 def test_kill_9_at_ten_random_moments(place: Path) -> None:
-    whole = json.loads(sysmith(*LONGER, "--json", cwd=place, timeout=900).stdout)
+    whole = json.loads(sysmith(*longer(1), "--no-cache", cwd=place, timeout=900).stdout)
     state = place / "killed"
-    arguments = [*LONGER, "--no-cache", "--json", "--state", str(state)]
+    arguments = [*longer(1), "--jobs", "1", "--state", str(state)]
     rng = random.Random(20260101)
     kills = 0
     for _ in range(10):
@@ -147,7 +159,7 @@ def test_kill_9_at_ten_random_moments(place: Path) -> None:
 
 
 def test_a_budget_that_ends_first_is_exit_3(place: Path) -> None:
-    done = sysmith(*LONGER, "--no-cache", "--max-minutes", "0.05", "--json", cwd=place, timeout=900)
+    done = sysmith(*longer(3), "--no-cache", "--max-minutes", "0.05", cwd=place, timeout=900)
     assert done.returncode == 3, done.stderr
     report = json.loads(done.stdout)
     assert report["not_judged"]

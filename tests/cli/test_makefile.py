@@ -14,7 +14,7 @@ from .helpers import ROOT, environment
 
 
 def stand_in(place: Path, script: str) -> list[str]:
-    """A virtual environment that counts as installed, whose ``sysmith`` is a shell script; returns make's command line."""
+    """A virtual environment that counts as installed, with a script for ``sysmith``; returns make's command line."""
     folder = place / "venv"
     (folder / "bin").mkdir(parents=True)
     program = folder / "bin" / "sysmith"

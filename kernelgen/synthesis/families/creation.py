@@ -116,5 +116,13 @@ ENTRIES = [
         Entry(f"{name}.default", "creation_triangle.py.j2", {"keep": keep})
         for name, keep in (("tril", "<="), ("triu", ">="))
     ),
+    indexed(
+        "scalar_tensor.default",
+        "result = value",
+        shape="()",
+        scalars={"value": "s"},
+        prepare=_DEFAULT_FLOAT,
+        compute="_COMPUTE[dtype]",
+    ),
     Entry("equal.default", "creation_equal.py.j2"),
 ]

@@ -33,21 +33,32 @@ first, second = self.narrow(dim, 0, size // 2), self.narrow(dim, size // 2, size
 
 ENTRIES = [
     pointwise("relu.default", "tl.where(self < 0, 0, self)"),
-    pointwise("elu.default", _ELU, scalars=("alpha", "scale", "input_scale")),
-    pointwise("celu.default", "tl.where(self <= 0, _expm1(self / alpha) * alpha, self)", scalars=("alpha",)),
-    pointwise("gelu.default", _GELU, flags={"tanh": "approximate == 'tanh'"}),
-    pointwise("silu.default", "self / (1 + tl.exp(-self))"),
-    pointwise("mish.default", "self * _tanh(_log1p(tl.exp(self)))"),
-    pointwise("softplus.default", _SOFTPLUS, scalars=("beta", "threshold")),
-    pointwise("hardswish.default", "self * _minimum(_maximum(self + 3, self * 0), self * 0 + 6) / 6"),
-    pointwise("hardsigmoid.default", "_minimum(_maximum(self + 3, self * 0), self * 0 + 6) / 6"),
+    pointwise("elu.default", _ELU, scalars=("alpha", "scale", "input_scale"), only="float"),
+    pointwise(
+        "celu.default", "tl.where(self <= 0, _expm1(self / alpha) * alpha, self)", scalars=("alpha",), only="float"
+    ),
+    pointwise("gelu.default", _GELU, flags={"tanh": "approximate == 'tanh'"}, only="float"),
+    pointwise("silu.default", "self / (1 + tl.exp(-self))", only="float"),
+    pointwise("mish.default", "self * _tanh(_log1p(tl.exp(self)))", only="float"),
+    pointwise("softplus.default", _SOFTPLUS, scalars=("beta", "threshold"), only="float"),
+    pointwise("hardswish.default", "self * _minimum(_maximum(self + 3, self * 0), self * 0 + 6) / 6", only="float"),
+    pointwise("hardsigmoid.default", "_minimum(_maximum(self + 3, self * 0), self * 0 + 6) / 6", only="float"),
     pointwise("hardtanh.default", "_minimum(_maximum(self, min_val), max_val)", scalars=("min_val", "max_val")),
-    pointwise("leaky_relu.default", "tl.where(self > 0, self, self * negative_slope)", scalars=("negative_slope",)),
+    pointwise(
+        "leaky_relu.default",
+        "tl.where(self > 0, self, self * negative_slope)",
+        scalars=("negative_slope",),
+        only="float",
+    ),
     pointwise("threshold.default", "tl.where(self <= threshold, value, self)", scalars=("threshold", "value")),
-    pointwise("softshrink.default", _SOFTSHRINK, scalars=("lambd",)),
-    pointwise("hardshrink.default", _HARDSHRINK, scalars=("lambd",)),
+    pointwise("softshrink.default", _SOFTSHRINK, scalars=("lambd",), only="float"),
+    pointwise("hardshrink.default", _HARDSHRINK, scalars=("lambd",), only="float"),
     pointwise("logit.default", _LOGIT, promote="float", scalars=("eps",), optional=("eps",)),
-    pointwise("log_sigmoid_forward.default", _LOG_SIGMOID, extra=("dtype",)),
-    pointwise("_prelu_kernel.default", "tl.where(self > 0, self, self * weight)", operands=("self", "weight")),
-    pointwise("glu.default", "first / (1 + tl.exp(-second))", operands=("first", "second"), prepare=_HALVES),
+    pointwise("log_sigmoid_forward.default", _LOG_SIGMOID, extra=("dtype",), only="float"),
+    pointwise(
+        "_prelu_kernel.default", "tl.where(self > 0, self, self * weight)", operands=("self", "weight"), only="float"
+    ),
+    pointwise(
+        "glu.default", "first / (1 + tl.exp(-second))", operands=("first", "second"), prepare=_HALVES, only="float"
+    ),
 ]

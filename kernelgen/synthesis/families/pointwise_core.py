@@ -28,6 +28,7 @@ def pointwise(
     adjust: str = "",
     exact: bool = False,
     contiguous: bool = False,
+    only: str = "",
     variant: str = "default",
 ) -> Entry:
     """Return the entry of a pointwise overload.
@@ -42,6 +43,7 @@ def pointwise(
     operand as another Triton type. ``extra`` are dtypes of further outputs, ``result_1`` and so on. ``prepare`` is host
     code run first: checks, and views to take operands from. ``exact`` keeps numbers from being rounded to a 16-bit
     type first; ``contiguous`` gives a result in C order.
+    ``only`` is float or integer when PyTorch refuses the other kind with NotImplementedError.
     """
     text = body if "result" in body else f"result = {body}"
     return Entry(
@@ -62,6 +64,7 @@ def pointwise(
             "adjust": adjust,
             "exact": exact,
             "contiguous": contiguous,
+            "only": only,
             "body": text,
         },
         variant,
@@ -82,10 +85,14 @@ _ALPHA = (
     "if not (dtype.is_floating_point or dtype.is_complex) and isinstance(alpha, float):\n"
     "    raise RuntimeError('For integral input tensors, argument alpha must not be a floating point number.')"
 )
-_NO_BOOL = "\nif dtype == torch.bool:\n    raise RuntimeError('Subtraction of two bool tensors is not supported; use ^ or logical_xor')"
+_NO_BOOL = """
+if dtype == torch.bool:
+    raise RuntimeError("Subtraction of two bool tensors is not supported; use ^ or logical_xor")"""
 # PyTorch rounds alpha, and alpha * other, to a 16-bit type before it adds.
 _SCALED = "{} {} _round_to(_round_to(alpha, STORAGE) * {}, STORAGE)"
-_MODE = "if rounding_mode not in (None, 'trunc', 'floor'):\n    raise RuntimeError('rounding_mode must be None, trunc or floor')"
+_MODE = """\
+if rounding_mode not in (None, "trunc", "floor"):
+    raise RuntimeError("rounding_mode must be None, trunc or floor")"""
 _DIVIDE = """\
 if MODE == 2:
     result = _floor_div(self, other)
@@ -119,7 +126,7 @@ ENTRIES = [
     *(
         e
         for n, sign in _BITS.items()
-        for e in either(f"bitwise_{n}", f"self {sign} other", kinds="Tensor Scalar Scalar_Tensor")
+        for e in either(f"bitwise_{n}", f"self {sign} other", kinds="Tensor Scalar Scalar_Tensor", only="integer")
     ),
     *(pair(f"logical_{n}.default", body, "bool") for n, body in _LOGIC.items()),
     pointwise("logical_not.default", "self == 0", promote="bool"),
@@ -127,6 +134,7 @@ ENTRIES = [
         "bitwise_not.default",
         "(self == 0).to(COMPUTE) if IS_BOOL else ~self",
         flags={"is_bool": "self.dtype == torch.bool"},
+        only="integer",
     ),
     *(
         e
@@ -135,13 +143,14 @@ ENTRIES = [
             f"bitwise_{side}_shift",
             f"_shift_{side}(self, other, STORAGE.primitive_bitwidth)",
             kinds="Tensor Tensor_Scalar Scalar_Tensor",
+            only="integer",
         )
     ),
     pair("maximum.default", "_maximum(self, other)"),
     pair("minimum.default", "_minimum(self, other)"),
     pair("fmax.default", "tl.where((self >= other) | (other != other), self, other)"),
     pair("fmin.default", "tl.where((self <= other) | (other != other), self, other)"),
-    pair("gcd.default", "_gcd(self, other)"),
-    pair("lcm.default", "_lcm(self, other)"),
+    pair("gcd.default", "_gcd(self, other)", only="integer"),
+    pair("lcm.default", "_lcm(self, other)", only="integer"),
     pointwise("heaviside.default", "tl.where(self == 0, values, (self > 0).to(COMPUTE))", operands=("self", "values")),
 ]

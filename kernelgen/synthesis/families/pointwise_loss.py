@@ -6,12 +6,13 @@ from kernelgen.synthesis.entry import Entry
 
 
 def loss(overload: str, body: str, *, scalars: tuple[str, ...] = (), weighted: bool = False, exact: str = "") -> Entry:
-    """Return the entry of a loss: ``body`` is Triton over ``self``, ``target`` and ``scalars`` that ends in ``result = ...``.
+    """Return the entry of a loss: ``body`` is Triton over self, target and ``scalars`` that ends in ``result = ...``.
 
     STEP is the type that PyTorch rounds each operation to: the result's own, but fp32 where that is the 16-bit type
     ``exact`` (``torch.float16``). ``weighted`` says that the overload takes a ``weight`` tensor or None, which multiplies each element's loss.
     """
-    return Entry(overload, "loss.py.j2", {"body": body, "scalars": list(scalars), "weighted": weighted, "exact": exact})
+    params = {"body": body, "scalars": list(scalars), "weighted": weighted, "exact": exact}
+    return Entry(overload, "loss.py.j2", params)
 
 
 _DISTANCE = "distance = tl.abs(_round_to(self - target, STEP))\n"

@@ -1,9 +1,13 @@
-"""Mathematical functions of one or two numbers: roundings, roots, exponentials, trigonometry, powers, error function."""
+"""Functions of one or two numbers: roundings, roots, exponentials, trigonometry, powers, error function."""
 
 from __future__ import annotations
 
 from kernelgen.synthesis.families.pointwise_core import either, pair, pointwise
 
+_SINC = "tl.where(self == 0, 1.0, tl.sin(self * 3.141592653589793) / (self * 3.141592653589793))"
+_ENTROPY = """\
+result = -self * _round_to(tl.log(self), STORAGE)
+result = tl.where(self > 0, result, tl.where(self < 0, float("-inf"), self))"""
 # Results of integers are floats.
 _FLOAT = {
     "acos": "_acos(self)",
@@ -29,9 +33,9 @@ _FLOAT = {
     "rsqrt": "1.0 / tl.sqrt(self)",
     "sigmoid": "1.0 / (1.0 + tl.exp(-self))",
     "sin": "tl.sin(self)",
-    "sinc": "tl.where(self == 0, 1.0, tl.sin(self * 3.141592653589793) / (self * 3.141592653589793))",
+    "sinc": _SINC,
     "sinh": "_sinh(self)",
-    "special_entr": "tl.where(self > 0, -self * _round_to(tl.log(self), STORAGE), tl.where(self < 0, float('-inf'), self))",
+    "special_entr": _ENTROPY,
     "special_erfcx": "_erfcx(self)",
     "special_log_ndtr": "_log_ndtr(self)",
     "sqrt": "tl.sqrt(self)",
@@ -82,8 +86,9 @@ ENTRIES = [
         scalars=("scale",),
         flags={"down": "decimals < 0"},
         prepare="scale = 10 ** abs(decimals)",
+        only="float",
     ),
-    pointwise("frac.default", "self - _trunc(self)"),
+    pointwise("frac.default", "self - _trunc(self)", only="float"),
     pointwise("neg.default", "-self"),
     pointwise("abs.default", "tl.abs(self)"),
     pointwise("sign.default", "_sign(self)"),
@@ -107,18 +112,28 @@ ENTRIES = [
         "nextafter.default",
         "_next_after(self, other)",
         casts={"self": "STORAGE", "other": "STORAGE"},
+        only="float",
     ),
     pointwise(
         "frexp.Tensor",
         "result, result_1 = _frexp(self)",
         extra=("torch.int32",),
+        only="float",
     ),
     *(
         pointwise(f"pow.{kind}", "_power(self, exponent)", operands=("self", "exponent"), prepare=check)
         for kind, check in (("Tensor_Tensor", ""), ("Tensor_Scalar", _NOT_NEGATIVE), ("Scalar", ""))
     ),
-    pair("logaddexp.default", _LOG_SUM.format(constant=0.6931471805599453, small="_log1p(tl.exp(low - high))")),
-    pair("logaddexp2.default", _LOG_SUM.format(constant=1.0, small="_log1p(tl.exp2(low - high)) * 1.4426950408889634")),
+    pair(
+        "logaddexp.default",
+        _LOG_SUM.format(constant=0.6931471805599453, small="_log1p(tl.exp(low - high))"),
+        only="float",
+    ),
+    pair(
+        "logaddexp2.default",
+        _LOG_SUM.format(constant=1.0, small="_log1p(tl.exp2(low - high)) * 1.4426950408889634"),
+        only="float",
+    ),
     *either("xlogy", _GUARDED.format("tl.log"), "float", kinds="Tensor Scalar_Self Scalar_Other"),
     *either("special_xlog1py", _GUARDED.format("_log1p"), "float", kinds="default self_scalar other_scalar"),
 ]

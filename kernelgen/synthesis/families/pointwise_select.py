@@ -10,7 +10,9 @@ if HAS_MIN:
     result = _maximum(result, min)
 if HAS_MAX:
     result = _minimum(result, max)"""
-_A_LIMIT = "if min is None and max is None:\n    raise RuntimeError(\"torch.clamp: At least one of 'min' or 'max' must not be None\")"
+_A_LIMIT = """\
+if min is None and max is None:
+    raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")"""
 _LERP = """\
 step = weight * (end - self)
 result = tl.where(tl.abs(weight) < 0.5, self + step, end - (end - self) * (1 - weight))"""

@@ -79,6 +79,12 @@ def _float_dtype(dtype):
     return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
 
+def _require(dtype, floating, name):
+    # PyTorch has no kernel of the operator for the other kind of number.
+    if dtype.is_floating_point != floating:
+        raise NotImplementedError(f'"{name}" not implemented for {dtype}')
+
+
 def _first_tensor(*operands):
     for x in operands:
         if isinstance(x, torch.Tensor):

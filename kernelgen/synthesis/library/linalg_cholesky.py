@@ -15,7 +15,7 @@ def _cholesky_kernel(a, info, size, BLOCK: tl.constexpr):
     a += batch * size * size
     failed = size * 0
     for j in range(size):
-        head = tl.load(a + tl.cast(j, tl.int64) * (size + 1))
+        head = tl.load(a + tl.cast(j, tl.int64) * (size + 1)).to(tl.float64)
         failed = tl.where((failed == 0) & ((head <= 0) | (head != head)), j + 1, failed)
         if failed == 0:
             root = tl.sqrt(head)

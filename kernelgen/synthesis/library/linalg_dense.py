@@ -19,13 +19,13 @@ def _outer_update(c, c_row, c_col, top, bottom, left, right, x, x_step, y, y_ste
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for r in range(top, bottom, BLOCK):
         i = r + lane
-        column = tl.load(x + i * x_step, mask=i < bottom, other=0) * scale
+        column = tl.load(x + i * x_step, mask=i < bottom, other=0).to(tl.float64) * scale
         for s in range(left, right, BLOCK):
             k = s + lane
-            row = tl.load(y + k * y_step, mask=k < right, other=0)
+            row = tl.load(y + k * y_step, mask=k < right, other=0).to(tl.float64)
             live = (i < bottom)[:, None] & (k < right)[None, :]
             place = c + i[:, None] * c_row + k[None, :] * c_col
-            old = tl.load(place, mask=live, other=0)
+            old = tl.load(place, mask=live, other=0).to(tl.float64)
             tl.store(place, old + column[:, None] * row[None, :], mask=live)
     tl.debug_barrier()
 
@@ -37,7 +37,9 @@ def _vector_dot(x, x_step, y, y_step, start, stop, BLOCK: tl.constexpr):
     total = tl.zeros([BLOCK], tl.float64)
     for r in range(start, stop, BLOCK):
         i = r + lane
-        total += tl.load(x + i * x_step, mask=i < stop, other=0) * tl.load(y + i * y_step, mask=i < stop, other=0)
+        total += tl.load(x + i * x_step, mask=i < stop, other=0).to(tl.float64) * tl.load(
+            y + i * y_step, mask=i < stop, other=0
+        ).to(tl.float64)
     return tl.sum(total, axis=0)
 
 
@@ -47,7 +49,7 @@ def _scale_vector(x, step, start, stop, factor, BLOCK: tl.constexpr):
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for r in range(start, stop, BLOCK):
         i = r + lane
-        tl.store(x + i * step, tl.load(x + i * step, mask=i < stop, other=0) * factor, mask=i < stop)
+        tl.store(x + i * step, tl.load(x + i * step, mask=i < stop, other=0).to(tl.float64) * factor, mask=i < stop)
     tl.debug_barrier()
 
 
@@ -74,23 +76,23 @@ def _apply_reflector(c, c_row, c_col, top, rows, left, columns, v, v_step, tau, 
         total = tl.zeros([BLOCK], tl.float64)
         for r in range(top, rows, BLOCK):
             i = r + lane
-            x = tl.load(v + i * v_step, mask=i < rows, other=0)
+            x = tl.load(v + i * v_step, mask=i < rows, other=0).to(tl.float64)
             x = tl.where(i == top, 1.0, x)
             live = (i < rows)[:, None] & (k < columns)[None, :]
-            tile = tl.load(c + i[:, None] * c_row + k[None, :] * c_col, mask=live, other=0)
+            tile = tl.load(c + i[:, None] * c_row + k[None, :] * c_col, mask=live, other=0).to(tl.float64)
             total += tl.sum(x[:, None] * tile, axis=0)
         tl.store(work + k, total, mask=k < columns)
     tl.debug_barrier()
     for r in range(top, rows, BLOCK):
         i = r + lane
-        x = tl.load(v + i * v_step, mask=i < rows, other=0)
+        x = tl.load(v + i * v_step, mask=i < rows, other=0).to(tl.float64)
         x = tl.where(i == top, 1.0, x) * tau
         for s in range(left, columns, BLOCK):
             k = s + lane
             live = (i < rows)[:, None] & (k < columns)[None, :]
             place = c + i[:, None] * c_row + k[None, :] * c_col
-            row = tl.load(work + k, mask=k < columns, other=0)
-            tl.store(place, tl.load(place, mask=live, other=0) - x[:, None] * row[None, :], mask=live)
+            row = tl.load(work + k, mask=k < columns, other=0).to(tl.float64)
+            tl.store(place, tl.load(place, mask=live, other=0).to(tl.float64) - x[:, None] * row[None, :], mask=live)
     tl.debug_barrier()
 
 

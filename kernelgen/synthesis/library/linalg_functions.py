@@ -28,22 +28,22 @@ def _cutoff_kernel(
     right += batch * rows * size
     values += batch * size
     lane = tl.arange(0, BLOCK).to(tl.int64)
-    absolute = tl.load(atol + batch + lane * 0, mask=HAS_ATOL & (lane >= 0), other=0)
-    relative = tl.load(rtol + batch + lane * 0, mask=HAS_RTOL & (lane >= 0), other=0)
+    absolute = tl.load(atol + batch + lane * 0, mask=HAS_ATOL & (lane >= 0), other=0).to(tl.float64)
+    relative = tl.load(rtol + batch + lane * 0, mask=HAS_RTOL & (lane >= 0), other=0).to(tl.float64)
     if not HAS_RTOL:
         relative = tl.where(absolute > 0, 0.0, relative + default)
-    limit = tl.maximum(absolute, relative * tl.load(values + lane * 0, mask=lane < size, other=0))
+    limit = tl.maximum(absolute, relative * tl.load(values + lane * 0, mask=lane < size, other=0).to(tl.float64))
     limit = tl.max(limit, axis=0)
     count = tl.zeros([BLOCK], tl.int64)
     for s in range(0, size, BLOCK):
         j = s + lane
-        value = tl.load(values + j, mask=j < size, other=0)
+        value = tl.load(values + j, mask=j < size, other=0).to(tl.float64)
         keep = (j < size) & (value > limit)
         count += keep.to(tl.int64)
         factor = tl.where(keep, 1.0 / tl.where(keep, value, 1.0), 0.0)
         for i in range(rows):
             place = right + tl.cast(i, tl.int64) * size + j
-            tl.store(place, tl.load(place, mask=j < size, other=0) * factor, mask=j < size)
+            tl.store(place, tl.load(place, mask=j < size, other=0).to(tl.float64) * factor, mask=j < size)
     tl.store(rank + batch, tl.sum(count, axis=0))
 
 
@@ -55,7 +55,7 @@ def _column_squares_kernel(out, x, rows, width, BLOCK: tl.constexpr):
         k = s + lane
         total = tl.zeros([BLOCK], tl.float64)
         for i in range(rows):
-            value = tl.load(x + (batch * rows + i) * width + k, mask=k < width, other=0)
+            value = tl.load(x + (batch * rows + i) * width + k, mask=k < width, other=0).to(tl.float64)
             total += value * value
         tl.store(out + batch * width + k, total.to(out.dtype.element_ty), mask=k < width)
 
@@ -107,8 +107,12 @@ def _multiply_into(out, a, b, size, divisor, identity, BLOCK: tl.constexpr):
             k = (s + lane)[None, :]
             total = tl.zeros([BLOCK, BLOCK], tl.float64)
             for t in range(0, size, BLOCK):
-                x = tl.load(a + i * size + (t + lane)[None, :], mask=(i < size) & (t + lane < size)[None, :], other=0)
-                y = tl.load(b + (t + lane)[:, None] * size + k, mask=(t + lane < size)[:, None] & (k < size), other=0)
+                x = tl.load(
+                    a + i * size + (t + lane)[None, :], mask=(i < size) & (t + lane < size)[None, :], other=0
+                ).to(tl.float64)
+                y = tl.load(
+                    b + (t + lane)[:, None] * size + k, mask=(t + lane < size)[:, None] & (k < size), other=0
+                ).to(tl.float64)
                 total = tl.dot(x, y, total, input_precision="ieee", out_dtype=tl.float64)
             total = total / divisor + tl.where(i == k, 1.0, 0.0) * identity
             tl.store(out + i * size + k, total, mask=(i < size) & (k < size))
@@ -129,7 +133,7 @@ def _exponential_kernel(a, work, size, TERMS: tl.constexpr, BLOCK: tl.constexpr)
         k = s + lane
         total = tl.zeros([BLOCK], tl.float64)
         for i in range(size):
-            total += tl.abs(tl.load(a + tl.cast(i, tl.int64) * size + k, mask=k < size, other=0))
+            total += tl.abs(tl.load(a + tl.cast(i, tl.int64) * size + k, mask=k < size, other=0).to(tl.float64))
         largest = tl.maximum(largest, total)
     norm = tl.max(largest, axis=0)
     scale = norm * 0 + 1.0
@@ -141,7 +145,7 @@ def _exponential_kernel(a, work, size, TERMS: tl.constexpr, BLOCK: tl.constexpr)
     for s in range(0, area, BLOCK):
         k = s + lane
         row = k // size
-        tl.store(a + k, tl.load(a + k, mask=k < area, other=0) * scale, mask=k < area)
+        tl.store(a + k, tl.load(a + k, mask=k < area, other=0).to(tl.float64) * scale, mask=k < area)
         tl.store(work + k, tl.where(k == row * (size + 1), 1.0, 0.0).to(tl.float64), mask=k < area)
     tl.debug_barrier()
     side = area * 0
@@ -153,7 +157,7 @@ def _exponential_kernel(a, work, size, TERMS: tl.constexpr, BLOCK: tl.constexpr)
         side = area - side
     for s in range(0, area, BLOCK):
         k = s + lane
-        tl.store(a + k, tl.load(work + side + k, mask=k < area, other=0), mask=k < area)
+        tl.store(a + k, tl.load(work + side + k, mask=k < area, other=0).to(tl.float64), mask=k < area)
 
 
 def _exponential(a):

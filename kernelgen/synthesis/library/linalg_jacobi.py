@@ -19,8 +19,8 @@ def _rotate(x, y, step, length, c, s, BLOCK: tl.constexpr):
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for r in range(0, length, BLOCK):
         i = r + lane
-        a = tl.load(x + i * step, mask=i < length, other=0)
-        b = tl.load(y + i * step, mask=i < length, other=0)
+        a = tl.load(x + i * step, mask=i < length, other=0).to(tl.float64)
+        b = tl.load(y + i * step, mask=i < length, other=0).to(tl.float64)
         tl.store(x + i * step, c * a - s * b, mask=i < length)
         tl.store(y + i * step, s * a + c * b, mask=i < length)
     tl.debug_barrier()
@@ -46,7 +46,7 @@ def _square_norms(w, norms, size, length, BLOCK: tl.constexpr):
         for s in range(0, length, BLOCK):
             k = s + lane
             live = (i < size)[:, None] & (k < length)[None, :]
-            value = tl.load(w + i[:, None] * length + k[None, :], mask=live, other=0)
+            value = tl.load(w + i[:, None] * length + k[None, :], mask=live, other=0).to(tl.float64)
             total += tl.sum(value * value, axis=1)
         tl.store(norms + i, total, mask=i < size)
         whole += total
@@ -58,7 +58,7 @@ def _square_norms(w, norms, size, length, BLOCK: tl.constexpr):
 def _coupled(w, norms, p, size, length, epsilon, floor, BLOCK: tl.constexpr):
     # How many rows after row p are not yet orthogonal to it.
     lane = tl.arange(0, BLOCK).to(tl.int64)
-    own = tl.load(norms + p)
+    own = tl.load(norms + p).to(tl.float64)
     count = tl.zeros([BLOCK], tl.int32)
     for r in range(p + 1, size, BLOCK):
         i = r + lane
@@ -66,10 +66,10 @@ def _coupled(w, norms, p, size, length, epsilon, floor, BLOCK: tl.constexpr):
         for s in range(0, length, BLOCK):
             k = s + lane
             live = (i < size)[:, None] & (k < length)[None, :]
-            value = tl.load(w + i[:, None] * length + k[None, :], mask=live, other=0)
-            x = tl.load(w + tl.cast(p, tl.int64) * length + k, mask=k < length, other=0)
+            value = tl.load(w + i[:, None] * length + k[None, :], mask=live, other=0).to(tl.float64)
+            x = tl.load(w + tl.cast(p, tl.int64) * length + k, mask=k < length, other=0).to(tl.float64)
             total += tl.sum(value * x[None, :], axis=1)
-        other = tl.load(norms + i, mask=i < size, other=0)
+        other = tl.load(norms + i, mask=i < size, other=0).to(tl.float64)
         limit = tl.maximum(epsilon * tl.sqrt(own) * tl.sqrt(other), floor)
         count += (tl.abs(total) > limit).to(tl.int32)
     return tl.sum(count, axis=0)
@@ -107,7 +107,7 @@ def _svd_kernel(w, v, values, order, size, length, epsilon, BLOCK: tl.constexpr)
     lane = tl.arange(0, BLOCK)
     for r in range(0, size, BLOCK):
         i = r + lane
-        tl.store(values + i, tl.sqrt(tl.load(values + i, mask=i < size, other=0)), mask=i < size)
+        tl.store(values + i, tl.sqrt(tl.load(values + i, mask=i < size, other=0).to(tl.float64)), mask=i < size)
     tl.debug_barrier()
     _rank(values, order, size, True, BLOCK)
 
@@ -117,11 +117,11 @@ def _rank(values, order, size, DESCENDING: tl.constexpr, BLOCK: tl.constexpr):
     # order[i] = the number of values that come before values[i]; equal ones, and NaN, keep their order.
     lane = tl.arange(0, BLOCK)
     for p in range(size):
-        own = tl.load(values + p + lane * 0)
+        own = tl.load(values + p + lane * 0).to(tl.float64)
         before = tl.zeros([BLOCK], tl.int32)
         for r in range(0, size, BLOCK):
             i = r + lane
-            other = tl.load(values + i, mask=i < size, other=0)
+            other = tl.load(values + i, mask=i < size, other=0).to(tl.float64)
             ahead = other > own if DESCENDING else other < own
             unordered = (other == own) | (other != other) | (own != own)
             ahead = (i < size) & (ahead | (unordered & (i < p)))
@@ -146,17 +146,17 @@ def _eigh_kernel(a, v, values, order, size, epsilon, BLOCK: tl.constexpr):
             row_p = a + tl.cast(p, tl.int64) * size
             for q in range(p + 1, size):
                 row_q = a + tl.cast(q, tl.int64) * size
-                gamma = tl.load(row_p + q)
+                gamma = tl.load(row_p + q).to(tl.float64)
                 if tl.abs(gamma) > epsilon * norm:
                     changed += 1
-                    c, s = _rotation(tl.load(row_p + p), tl.load(row_q + q), gamma)
+                    c, s = _rotation(tl.load(row_p + p).to(tl.float64), tl.load(row_q + q).to(tl.float64), gamma)
                     tl.debug_barrier()
                     _rotate(row_p, row_q, 1, size, c, s, BLOCK)
                     _rotate(a + p, a + q, size, size, c, s, BLOCK)
                     _rotate(v + tl.cast(p, tl.int64) * size, v + tl.cast(q, tl.int64) * size, 1, size, c, s, BLOCK)
         sweep += 1
     for p in range(size):
-        tl.store(values + p, tl.load(a + tl.cast(p, tl.int64) * (size + 1)))
+        tl.store(values + p, tl.load(a + tl.cast(p, tl.int64) * (size + 1)).to(tl.float64))
     tl.debug_barrier()
     _rank(values, order, size, False, BLOCK)
 
@@ -168,10 +168,10 @@ def _arrange_kernel(out, rows, sorted_values, values, order, size, length, BLOCK
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for i in range(size):
         place = tl.load(order + batch * size + i).to(tl.int64)
-        tl.store(sorted_values + batch * size + place, tl.load(values + batch * size + i))
+        tl.store(sorted_values + batch * size + place, tl.load(values + batch * size + i).to(tl.float64))
         for r in range(0, length, BLOCK):
             k = r + lane
-            value = tl.load(rows + (batch * size + i) * length + k, mask=k < length, other=0)
+            value = tl.load(rows + (batch * size + i) * length + k, mask=k < length, other=0).to(tl.float64)
             tl.store(out + batch * size * length + k * size + place, value, mask=k < length)
 
 
@@ -182,10 +182,10 @@ def _match_signs_kernel(v, r, rows, size, width, BLOCK: tl.constexpr):
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for s in range(0, size, BLOCK):
         j = s + lane
-        negative = tl.load(r + batch * rows * width + j * (width + 1), mask=j < size, other=0) < 0
+        negative = tl.load(r + batch * rows * width + j * (width + 1), mask=j < size, other=0).to(tl.float64) < 0
         for i in range(size):
             place = v + (batch * size + i) * size + j
-            value = tl.load(place, mask=j < size, other=0)
+            value = tl.load(place, mask=j < size, other=0).to(tl.float64)
             tl.store(place, tl.where(negative, -value, value), mask=j < size)
 
 
@@ -251,10 +251,10 @@ def _mirror_kernel(a, size, LOWER: tl.constexpr, BLOCK: tl.constexpr):
             k = (s + lane)[None, :]
             keep = (k < i) & (i < size)
             if LOWER:
-                value = tl.load(a + i * size + k, mask=keep, other=0)
+                value = tl.load(a + i * size + k, mask=keep, other=0).to(tl.float64)
                 tl.store(a + k * size + i, value, mask=keep)
             else:
-                value = tl.load(a + k * size + i, mask=keep, other=0)
+                value = tl.load(a + k * size + i, mask=keep, other=0).to(tl.float64)
                 tl.store(a + i * size + k, value, mask=keep)
 
 

@@ -29,7 +29,7 @@ def _lu_kernel(a, pivots, info, rows, columns, BLOCK: tl.constexpr):
         place = lane * 0 + j
         for r in range(j, rows, BLOCK):
             i = r + lane
-            size = tl.abs(tl.load(a + i.to(tl.int64) * columns + j, mask=i < rows, other=0))
+            size = tl.abs(tl.load(a + i.to(tl.int64) * columns + j, mask=i < rows, other=0).to(tl.float64))
             better = (i < rows) & (size > best)
             place = tl.where(better, i, place)
             best = tl.where(better, size, best)
@@ -39,7 +39,7 @@ def _lu_kernel(a, pivots, info, rows, columns, BLOCK: tl.constexpr):
         row = a + pivot.to(tl.int64) * columns
         head_row = a + tl.cast(j, tl.int64) * columns
         _swap_vectors(head_row, row, 1, columns, BLOCK)
-        head = tl.load(head_row + j)
+        head = tl.load(head_row + j).to(tl.float64)
         failed = tl.where((head == 0) & (failed == 0), j + 1, failed)
         _scale_vector(a + j, columns, j + 1, rows, tl.where(head == 0, 1.0, 1.0 / head), BLOCK)
         _outer_update(a, columns, 1, j + 1, rows, j + 1, columns, a + j, columns, head_row, 1, -1.0, BLOCK)
@@ -62,11 +62,11 @@ def _triangular_kernel(
             first, last = 0, size - 1 - step
         row = b + i * b_stride[1]
         if not UNIT:
-            head = tl.load(a + i * (a_stride[1] + a_stride[2]))
+            head = tl.load(a + i * (a_stride[1] + a_stride[2])).to(tl.float64)
             lane = tl.arange(0, BLOCK).to(tl.int64)
             for s in range(0, width, BLOCK):
                 k = s + lane
-                value = tl.load(row + k * b_stride[2], mask=k < width, other=0)
+                value = tl.load(row + k * b_stride[2], mask=k < width, other=0).to(tl.float64)
                 tl.store(row + k * b_stride[2], value / head, mask=k < width)
             tl.debug_barrier()
         column = a + i * a_stride[2]
@@ -101,13 +101,13 @@ def _determinant_kernel(a, pivots, sign, logarithm, result, size, BLOCK: tl.cons
     for r in range(0, size, BLOCK):
         i = r + lane
         live = i < size
-        value = tl.load(a + i * (size + 1), mask=live, other=1)
+        value = tl.load(a + i * (size + 1), mask=live, other=1).to(tl.float64)
         swapped = live & (tl.load(pivots + batch * size + i, mask=live, other=0) != i + 1)
         odd += swapped.to(tl.int32) + (value < 0).to(tl.int32)
         zero += (value == 0).to(tl.int32)
         logs += tl.log(tl.abs(tl.where(value == 0, 1.0, value)))
     for i in range(size):
-        value = tl.load(a + tl.cast(i, tl.int64) * (size + 1))
+        value = tl.load(a + tl.cast(i, tl.int64) * (size + 1)).to(tl.float64)
         swapped = tl.load(pivots + batch * size + i) != i + 1
         product = product * tl.where(swapped, -value, value)
     singular = tl.sum(zero, axis=0) > 0

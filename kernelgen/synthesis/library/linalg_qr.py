@@ -17,7 +17,7 @@ def _qr_kernel(a, tau, work, rows, columns, BLOCK: tl.constexpr):
     work += batch * columns
     for j in range(small):
         diagonal = a + tl.cast(j, tl.int64) * (columns + 1)
-        alpha = tl.load(diagonal)
+        alpha = tl.load(diagonal).to(tl.float64)
         rest = _vector_dot(a + j, columns, a + j, columns, j + 1, rows, BLOCK)
         norm = tl.sqrt(alpha * alpha + rest)
         beta = tl.where(alpha < 0, norm, -norm)
@@ -42,7 +42,7 @@ def _reflect_kernel(
         j = step
         if not FORWARD:
             j = count - 1 - step
-        factor = tl.load(tau + batch * count + j)
+        factor = tl.load(tau + batch * count + j).to(tl.float64)
         column = v + tl.cast(j, tl.int64) * v_stride[2]
         _apply_reflector(c, c_stride[1], c_stride[2], j, rows, 0, columns, column, v_stride[1], factor, work, BLOCK)
 

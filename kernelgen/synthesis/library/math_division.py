@@ -1,4 +1,4 @@
-"""Device division with remainder, whole-number powers, greatest common divisors and shifts, as Python and C define them."""
+"""Device division with remainder, powers, greatest common divisors and shifts, as Python and C define them."""
 
 import triton
 import triton.language as tl

@@ -1,4 +1,4 @@
-"""Device powers of floats: pow in fp64 to the last bit by double-double logarithm and exponential, in fp32 through fp64.
+"""Device powers of floats: pow in fp64 by double-double logarithm and exponential, in fp32 through fp64.
 
 A double-double is a sum of two fp64 numbers, the second below half a unit of the first. Sources: Dekker's exact product
 and Knuth's exact sum; log(m) = 2 atanh(s) with s = (m - 1) / (m + 1); Taylor series of exp.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import torch
+from torch.testing._internal.common_methods_invocations import SampleInput
 
 from kernelgen.catalog.store import reference_names
 from kernelgen.evaluate import opinfo, sampling
@@ -31,16 +32,17 @@ def test_each_dtype_is_called_twice_once_with_other_values() -> None:
     assert first.outputs[0].data != second.outputs[0].data
 
 
+def test_inputs_are_as_before_after_a_second_call() -> None:
+    found = sampling.cases("nn.functional.embedding_bag", ["float32"], 5)
+    before = sampling.digest(found)
+    list(sampling.run(found))
+    assert sampling.digest(found) == before
+
+
 def test_inputs_that_share_elements_are_not_replayed() -> None:
-    x = torch.ones(1).expand(4)
-    case = sampling.Case("x", "float32", lambda a: a + 1, opinfo.database()["neg"][0] and _sample(x))
+    sample = SampleInput(torch.ones(1).expand(4))
+    case = sampling.Case("neg", "x", "float32", lambda a: a + 1, sample)
     assert [c.replay for c, _ in sampling.run([case])] == [False]
-
-
-def _sample(x: torch.Tensor) -> object:
-    from torch.testing._internal.common_methods_invocations import SampleInput
-
-    return SampleInput(x)
 
 
 def test_the_reference_set_has_its_published_size() -> None:
