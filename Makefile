@@ -43,11 +43,11 @@ lint: $(VENV)/.installed-dev
 
 setup: $(VENV)/.installed
 
-# torch comes first, by its exact version: pip then chooses a triton that goes with it.
+# The versions that PyTorch's own release names for each other; other tritons in the range of pyproject work as well.
 $(VENV)/.torch: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Sysmith needs Python 3.11 or later; set PYTHON=python3.x")'
 	@test -x $(BIN)/python || { echo "setting up $(VENV); this takes minutes, once" >&2; $(PYTHON) -m venv $(VENV); }
-	@$(PIP) torch==2.13.0
+	@$(PIP) torch==2.13.0 triton==3.7.1
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.torch

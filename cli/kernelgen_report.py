@@ -48,6 +48,7 @@ def document(
     known.sort(key=lambda outcome: order[outcome.name])
     judged = {outcome.name for outcome in known}
     tier = detect_tier()
+    tiers = sorted({outcome.sandbox for outcome in known if outcome.sandbox})
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "kernelgen",
@@ -56,7 +57,7 @@ def document(
         "interrupted": interrupted,
         "options": dict(options),
         "versions": library_versions(),
-        "sandbox": {"tier": tier.name, "reason": tier.reason},
+        "sandbox": {"tier": ", ".join(tiers) or tier.name, "reason": tier.reason},
         "summary": {
             "reference": reference_score(known, reference).to_json(),
             "full": full_score(known, len(facts)).to_json(),

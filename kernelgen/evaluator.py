@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class KernelEvaluator:
         self._packs, self._cache = packs, cache
         self._lint: dict[str, str] = {}
         self._lint_lock = threading.Lock()
-        self._packs_hash = _hash(repr(packs) + lint_code_hash())
+        self._packs_hash = canonical_hash([_plain(packs), lint_code_hash()])
         self._base = {"versions": library_versions(), "code": judging_code_hash(), "limit": settings.limit}
 
     def lint_errors(self, texts: Mapping[str, str]) -> dict[str, str]:
@@ -151,6 +151,19 @@ class KernelEvaluator:
                     compiled[result.target] = False
                     errors.setdefault(result.target, f"{overload}: {result.error}")
         return compiled, errors
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as JSON with sets in order: their own order changes from process to process."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _hash(value: Any) -> str:

@@ -28,6 +28,7 @@ class JudgePool:
         self.jobs = jobs
         self._arguments = (timeout_s, memory_bytes, allow_unsandboxed)
         self._lock = threading.Lock()
+        self._closed = False
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -51,28 +52,37 @@ class JudgePool:
         """Judge one operator; blocks. Raises InternalFault when its judging process died twice."""
         from kernelgen.evaluate.judge import judge_in_process
 
-        for attempt in (1, 2):
-            pool = self._pool
-            try:
-                future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
-                return Verdict.from_json(future.result())
-            except BrokenProcessPool:
-                with self._lock:
-                    if self._pool is pool:
-                        pool.shutdown(wait=False, cancel_futures=True)
-                        self._pool = self._start()
-                if attempt == 2:
-                    raise InternalFault(f"the process that judged {name} died twice") from None
-        raise AssertionError("unreachable")
+        def ask(pool: ProcessPoolExecutor) -> Verdict:
+            future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
+            return Verdict.from_json(future.result())
+
+        return self._asked(f"judged {name}", ask)
 
     def each(self, function: Callable[[A], B], items: Sequence[A]) -> list[B]:
         """Return ``function`` of every item, in order, spread over the judging processes; both must pickle."""
-        return list(self._pool.map(function, items, chunksize=8))
+        return self._asked("linted", lambda pool: list(pool.map(function, items, chunksize=8)))
+
+    def _asked(self, what: str, ask: Callable[[ProcessPoolExecutor], B]) -> B:
+        """Return the pool's answer; a pool with a dead process is replaced and asked once more."""
+        for attempt in (1, 2):
+            pool = self._pool
+            try:
+                return ask(pool)
+            except BrokenProcessPool:
+                with self._lock:
+                    if self._pool is pool and not self._closed:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        self._pool = self._start()
+                if attempt == 2 or self._closed:
+                    raise InternalFault(f"the process that {what} died twice") from None
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Stop all processes at once; work in flight is abandoned."""
+        self._closed = True
         pool = self._pool
         processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
-            process.terminate()
+            process.kill()
+        # Waiting is short, as all workers are dead, and lets the pool's own thread end before the interpreter does.
+        pool.shutdown(wait=True, cancel_futures=True)

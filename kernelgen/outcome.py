@@ -16,7 +16,8 @@ class OperatorOutcome:
 
     ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
     decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``. ``errors``: error inputs for which
-    the same type of exception was raised, of how many.
+    the same type of exception was raised, of how many. ``variants``: overload -> the variant used, where not the first.
+    ``sandbox`` is the tier the verdict came from, also when it was read from the cache.
     """
 
     name: str
@@ -36,6 +37,8 @@ class OperatorOutcome:
     cached: bool = False
     compile_errors: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[int, int] = (0, 0)
+    variants: Mapping[str, str] = field(default_factory=dict)
+    sandbox: str = ""
 
     def tests(self, dtypes: Sequence[str] | None = None) -> tuple[int, int]:
         """Return (total, passed) samples over ``dtypes`` (None: all that ran)."""
@@ -68,6 +71,8 @@ class OperatorOutcome:
             "compiled": dict(self.compiled),
             "compile_errors": dict(self.compile_errors),
             "overloads": list(self.overloads),
+            "variants": dict(self.variants),
+            "sandbox": self.sandbox,
             "missing": list(self.missing),
             "error_inputs_total": self.errors[1],
             "error_inputs_passed": self.errors[0],
@@ -80,9 +85,12 @@ class OperatorOutcome:
         }
 
 
-def outcome_of(name: str, family: str, metrics: Mapping[str, Any], trials: int) -> OperatorOutcome:
+def outcome_of(
+    name: str, family: str, metrics: Mapping[str, Any], trials: int, variants: Mapping[str, str] | None = None
+) -> OperatorOutcome:
     """Build an outcome from the metrics of an operator's best trial (see ``kernelgen.evaluator``)."""
     stats = metrics.get("stats", {})
+    errors = metrics.get("errors", (0, 0))
     scores = {dtype: (score["total"], score["passed"]) for dtype, score in metrics.get("scores", {}).items()}
     return OperatorOutcome(
         name,
@@ -101,7 +109,9 @@ def outcome_of(name: str, family: str, metrics: Mapping[str, Any], trials: int) 
         int(stats.get("launches", 0)),
         bool(metrics.get("cached")),
         dict(metrics.get("compile_errors", {})),
-        tuple(metrics.get("errors", (0, 0))),
+        (int(errors[0]), int(errors[1])),
+        dict(variants or {}),
+        str(metrics.get("tier", "")),
     )
 
 

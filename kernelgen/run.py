@@ -128,7 +128,8 @@ class KernelRun:
         trial = result.best or max(result.trials, key=lambda t: _passed_tests(t.evaluation.metrics))
         metrics = dict(trial.evaluation.metrics)
         metrics.setdefault("reason", trial.evaluation.feedback)
-        return outcome_of(result.problem, self.facts[result.problem].family, metrics, len(result.trials))
+        family, variants = self.facts[result.problem].family, trial.proposal.payload.get("variants", {})
+        return outcome_of(result.problem, family, metrics, len(result.trials), variants)
 
     def out_of_budget(self) -> str:
         """Return why the run's budget ended it, or ""."""

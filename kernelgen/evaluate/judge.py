@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness import linux
 from harness.pool import Worker
 from harness.wire import Message
 from kernelgen.evaluate.verdict import DtypeScore, Verdict
@@ -200,7 +201,9 @@ def start_process(timeout_s: float, memory_bytes: int, allow_unsandboxed: bool) 
     import signal
 
     global _judge
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed parent leaves no judge behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, and the parent's to handle
+        signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _judge = Judge(timeout_s=timeout_s, memory_bytes=memory_bytes, allow_unsandboxed=allow_unsandboxed)
 

@@ -63,6 +63,8 @@ def install() -> None:
     def probe() -> None: ...
 
     patch_language(types.FunctionType(probe.__code__, {"tl": tl, "core": tl.core}))
+    # Triton 3.6 asks NumPy to take an array of one element for an integer, which NumPy 2.4 refuses.
+    tl.tensor.__index__ = lambda self: int(self.handle.data.reshape(-1)[0])
     interp._patch_lang = lambda fn: no_scope
     interp.InterpretedFunction.run = _run
 

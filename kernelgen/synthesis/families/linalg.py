@@ -1,4 +1,4 @@
-"""Dense linear algebra on Gaussian elimination and Cholesky: each entry composes library steps on scratch copies."""
+"""Dense linear algebra on Gaussian elimination, Cholesky and L D L': each entry composes library steps on scratch copies."""
 
 from __future__ import annotations
 
@@ -163,6 +163,22 @@ _solve_cholesky(a, b, upper)
 return _deliver(_by_columns(self.shape, self), b)
 """
 
+# Only the lower triangle is read.
+_LDL_FACTOR = """
+a = _mirror(_scratch(self), True)
+pivots, info = _factor_ldl(a)
+out = _by_columns(a.shape, self)
+_part(out, a, 1)
+return _unfold(out, self.shape), pivots.view(self.shape[:-1]), info.view(self.shape[:-2])
+"""
+
+_LDL_SOLVE = """
+batch = torch.broadcast_shapes(LD.shape[:-2], B.shape[:-2])
+b = _scratch(B, batch)
+_solve_ldl(_scratch(LD, batch), _pivots_of(pivots, batch), b)
+return _deliver(_by_columns((*batch, *B.shape[-2:]), B), b)
+"""
+
 ENTRIES = [
     linalg("linalg_lu_factor_ex.default", _LU_FACTOR),
     linalg("linalg_lu.default", _LU),
@@ -177,5 +193,7 @@ ENTRIES = [
     linalg("linalg_cholesky_ex.default", _CHOLESKY_EX, ["self"]),
     linalg("cholesky.default", _CHOLESKY_OLD, ["self"]),
     linalg("cholesky_inverse.default", _CHOLESKY_INVERSE, ["self"]),
+    linalg("linalg_ldl_factor_ex.default", _LDL_FACTOR, ["self"]),
+    linalg("linalg_ldl_solve.default", _LDL_SOLVE, ["LD"]),
     linalg("_cholesky_solve_helper.default", _CHOLESKY_SOLVE, ["A"]),
 ]

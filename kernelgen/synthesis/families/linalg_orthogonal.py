@@ -109,7 +109,7 @@ solution = _deliver(tall.narrow(-2, 0, columns), x)
 residuals = _by_rows((0,), self)
 full = rows > columns and driver != "gelsy"
 if full and driver != "gels":
-    full = all(rank.select(0, i).item() == columns for i in range(rank.shape[0]))
+    full = _all_equal(rank, columns)
 if full:
     _gemm(y, keep.unsqueeze(1), x.unsqueeze(1), y, -1, 1)
     residuals = _by_rows((*batch, width), self)

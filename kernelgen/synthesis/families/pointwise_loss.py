@@ -9,7 +9,8 @@ def loss(overload: str, body: str, *, scalars: tuple[str, ...] = (), weighted: b
     """Return the entry of a loss: ``body`` is Triton over self, target and ``scalars`` that ends in ``result = ...``.
 
     STEP is the type that PyTorch rounds each operation to: the result's own, but fp32 where that is the 16-bit type
-    ``exact`` (``torch.float16``). ``weighted`` says that the overload takes a ``weight`` tensor or None, which multiplies each element's loss.
+    ``exact`` (``torch.float16``). ``weighted`` says that the overload takes a ``weight`` tensor or
+    None, which multiplies each element's loss.
     """
     params = {"body": body, "scalars": list(scalars), "weighted": weighted, "exact": exact}
     return Entry(overload, "loss.py.j2", params)

@@ -16,7 +16,7 @@ if min is None and max is None:
 _LERP = """\
 step = weight * (end - self)
 result = tl.where(tl.abs(weight) < 0.5, self + step, end - (end - self) * (1 - weight))"""
-_TRIPLE = {"operands": ("self", "tensor1", "tensor2"), "scalars": ("value",)}
+_TRIPLE = ("self", "tensor1", "tensor2")
 
 ENTRIES = [
     pointwise(
@@ -60,6 +60,6 @@ ENTRIES = [
         pointwise(f"lerp.{kind}", _LERP, operands=("self", "end", "weight"), exact=True)
         for kind in ("Tensor", "Scalar")
     ),
-    pointwise("addcmul.default", "self + value * tensor1 * tensor2", **_TRIPLE),
-    pointwise("addcdiv.default", "self + value * tensor1 / tensor2", **_TRIPLE),
+    pointwise("addcmul.default", "self + value * tensor1 * tensor2", operands=_TRIPLE, scalars=("value",)),
+    pointwise("addcdiv.default", "self + value * tensor1 / tensor2", operands=_TRIPLE, scalars=("value",)),
 ]

@@ -39,10 +39,10 @@ def _grid_inside(at, size, PADDING: tl.constexpr, ALIGN: tl.constexpr, STORAGE: 
 
 
 @triton.jit
-def _grid_index(at, size):
-    # A whole position as an index, and whether it lies in the input; wild positions stay outside.
+def _grid_tap(at, size, stride):
+    # Memory offset of a whole position, and whether it lies in the input; wild positions stay outside.
     inside = (at >= 0) & (at < size.to(at.dtype))
-    return tl.where(inside, at, 0).to(tl.int64), inside
+    return tl.where(inside, at, 0).to(tl.int64) * stride, inside
 
 
 @triton.jit

@@ -4,7 +4,7 @@ import torch
 import triton
 import triton.language as tl
 
-from kernelgen.synthesis.library.linalg_dense import _outer_update, _scale_vector
+from kernelgen.synthesis.library.linalg_dense import _all_equal, _outer_update, _scale_vector
 from kernelgen.synthesis.library.linalg_lu import _solve_triangle
 
 
@@ -42,6 +42,5 @@ def _solve_cholesky(a, b, upper):
 
 
 def _refuse_failures(info, message):
-    for index in range(info.shape[0]):
-        if info.select(0, index).item():
-            raise RuntimeError(message)
+    if not _all_equal(info, 0):
+        raise RuntimeError(message)

@@ -37,9 +37,9 @@ def _vector_dot(x, x_step, y, y_step, start, stop, BLOCK: tl.constexpr):
     total = tl.zeros([BLOCK], tl.float64)
     for r in range(start, stop, BLOCK):
         i = r + lane
-        total += tl.load(x + i * x_step, mask=i < stop, other=0).to(tl.float64) * tl.load(
-            y + i * y_step, mask=i < stop, other=0
-        ).to(tl.float64)
+        a = tl.load(x + i * x_step, mask=i < stop, other=0).to(tl.float64)
+        b = tl.load(y + i * y_step, mask=i < stop, other=0).to(tl.float64)
+        total += a * b
     return tl.sum(total, axis=0)
 
 
@@ -140,6 +140,23 @@ def _part(out, source, part, unit=False, width=None):
             BLOCK=32,
         )
     return out
+
+
+@triton.jit
+def _unequal_kernel(out, x, number, length, BLOCK: tl.constexpr):
+    count = tl.zeros([BLOCK], tl.int32)
+    for start in range(0, length, BLOCK):
+        i = start + tl.arange(0, BLOCK)
+        value = tl.load(x + i, mask=i < length, other=0)
+        count += ((i < length) & (value != number)).to(tl.int32)
+    tl.store(out, tl.sum(count, axis=0))
+
+
+def _all_equal(x, number):
+    # Whether every element of a contiguous integer vector is this number; one value is read back.
+    count = torch.empty((), dtype=torch.int32, device=x.device)
+    _unequal_kernel[(1,)](count, x, number, x.shape[0], BLOCK=128)
+    return count.item() == 0
 
 
 def _square_only(x):
