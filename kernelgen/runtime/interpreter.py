@@ -90,15 +90,16 @@ def _correct_bf16(interp: Any, tl: Any) -> None:
 
     def cast_impl(self: Any, src: Any, dst_type: Any) -> Any:
         source, target = src.dtype.scalar, dst_type.scalar
-        if source == target:
-            return src
         data = src.data
-        if source == tl.bfloat16:
+        # A comparison's result still carries the type of its operands, so the type alone does not tell.
+        if source == target and data.dtype == interp._get_np_dtype(target):
+            return src
+        if source == tl.bfloat16 and data.dtype == np.uint16:
             data, source = from_bf16_bits(data), tl.float32
         if target == tl.bfloat16:
             return handle(to_bf16_bits(data.astype(np.float32)), target)
         if source == tl.float32 and target == tl.float32:
-            return handle(data, target)
+            return handle(data.astype(np.float32), target)
         return cast(self, handle(data, source), dst_type)
 
     def refuse(operation: Any, *operands: Any) -> None:
