@@ -69,7 +69,8 @@ class CheckResult:
         if self.verdict is None or not self.verdict.passed:
             return (self.verdict.reason if self.verdict else "") or "no sample could be judged"
         if not self.called:
-            return f"{self.op} never called {', '.join(self.overloads)}; it dispatches {', '.join(self.library) or 'nothing'}"
+            others = ", ".join(self.library) or "nothing"
+            return f"{self.op} never called {', '.join(self.overloads)}; it dispatches {others}"
         return next((f"{target}: {error}" for target, error in self.compile_errors.items()), "")
 
     def to_json(self) -> dict[str, Any]:

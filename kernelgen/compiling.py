@@ -27,7 +27,7 @@ class Compiler:
     def compile(
         self, sources: Mapping[str, str], specialisations: Mapping[str, Sequence[Any]]
     ) -> dict[str, dict[str, CompileResult]]:
-        """Return overload -> {"<target> <specialisation key>": result} for all that is in ``specialisations`` (JSON)."""
+        """Return overload -> {"<target> <specialisation key>": result} for all in ``specialisations`` (JSON)."""
         found: dict[str, dict[str, CompileResult]] = {}
         for overload, raw in specialisations.items():
             if overload in sources:

@@ -18,6 +18,8 @@ from kernelgen.lint import Packs, lint_source
 from kernelgen.proposer import choose
 from kernelgen.synthesis.entry import KernelSource
 
+_ROUTED = ("kernel", "derived", "composite", "decomposed", "missing")
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -67,6 +69,7 @@ class KernelEvaluator:
     ) -> None:
         self.library, self.settings, self.judges, self.compiler = library, settings, judges, compiler
         self._packs, self._cache = packs, cache
+        self._limits = list(judges.limits)
         self._lint: dict[str, str] = {}
         self._lint_lock = threading.Lock()
         self._packs_hash = canonical_hash([_plain(packs), lint_code_hash()])
@@ -126,20 +129,28 @@ class KernelEvaluator:
         key = canonical_hash(self._base | {"verdict": name, "dtypes": list(dtypes)})
         hit = self._cache.get(key) if self._cache else None
         if hit is not None and self._still_true(hit["depends"], sources):
-            return Verdict.from_json(hit["verdict"]), True
+            verdict = Verdict.from_json(hit["verdict"])
+            # A verdict cut short by a limit says nothing about another limit.
+            if verdict.status == "ok" or hit["limits"] == self._limits:
+                return verdict, True
         verdict = self.judges.judge(name, dtypes, sources, self.settings.limit)
-        # A timeout or a crash can be the machine's doing, so it is tried again next time.
-        if self._cache and verdict.status == "ok":
-            depends = {overload: _hash(sources[overload]) for overload in verdict.used if overload in sources}
-            depends |= dict.fromkeys(verdict.missing, "")
-            self._cache.put(key, {"depends": depends, "verdict": verdict.to_json(), "known": _hash(sorted(sources))})
+        if self._cache:
+            # Also what was served without a kernel: one that is added later would be taken instead.
+            routed = {key for kind in _ROUTED for key in verdict.stats.get(kind, {})} | {
+                *verdict.used,
+                *verdict.missing,
+            }
+            depends = {overload: _hash(sources[overload]) if overload in sources else "" for overload in routed}
+            if verdict.status != "ok":  # what it used is not known
+                depends = {overload: _hash(text) for overload, text in sources.items()}
+            self._cache.put(key, {"depends": depends, "limits": self._limits, "verdict": verdict.to_json()})
         return verdict, False
 
     def _still_true(self, depends: Mapping[str, str], sources: Mapping[str, str]) -> bool:
         return all(_hash(sources[key]) == digest if key in sources else not digest for key, digest in depends.items())
 
     def _compile(self, verdict: Verdict, sources: Mapping[str, str]) -> tuple[dict[str, bool], dict[str, str]]:
-        """Return target -> whether all specialisations compiled, and target -> first error; {} for a failed operator."""
+        """Return target -> whether all of it compiled, and target -> first error; {} for a failed operator."""
         if not verdict.passed or not self.compiler.targets or not verdict.specialisations:
             return {}, {}
         results = self.compiler.compile(sources, verdict.specialisations)

@@ -26,6 +26,7 @@ class JudgePool:
 
     def __init__(self, jobs: int, *, timeout_s: float, memory_bytes: int, allow_unsandboxed: bool) -> None:
         self.jobs = jobs
+        self.limits = (timeout_s, memory_bytes)
         self._arguments = (timeout_s, memory_bytes, allow_unsandboxed)
         self._lock = threading.Lock()
         self._closed = False

@@ -12,7 +12,7 @@ from kernelgen.selection import REFERENCE_DTYPES
 
 @dataclass(frozen=True)
 class OperatorOutcome:
-    """One operator of a run. ``scores`` maps dtype to (total, passed), ``compiled`` target to whether all of it compiled.
+    """One operator of a run. ``scores``: dtype -> (total, passed); ``compiled``: target -> whether all of it compiled.
 
     ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
     decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``. ``errors``: error inputs for which
@@ -125,7 +125,7 @@ def _source(stats: Mapping[str, Any], metadata_only: bool) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """Names and tests of one set. ``set_names`` is the size of the whole set, ``names_total`` what this run selected."""
+    """Names and tests of one set. ``set_names`` is the size of the whole set, ``names_total`` what was selected."""
 
     set_names: int
     names_total: int

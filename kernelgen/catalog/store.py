@@ -15,8 +15,8 @@ from kernelgen.catalog.record import SCHEMA_VERSION, OperatorFacts
 
 
 def index() -> list[OperatorFacts]:
-    """Return every operator with its family and dtypes, in PyTorch's order, without running any: a few seconds the first
-    time, then from the cache. The facts that take running (``samples`` counts, ``overloads``) are left empty."""
+    """Return every operator with its family and dtypes, in PyTorch's order, without running any: a few seconds the
+    first time, then from the cache. The facts that take running (``samples`` counts, ``overloads``) are left empty."""
     store = Cache()
     key = canonical_hash({"index": SCHEMA_VERSION, "torch": _torch(), "rules": _rules()})
     found = store.get(key)

@@ -38,7 +38,7 @@ def _named_elements(name: str, sample: Any, result: Any) -> Any:
         return result
     kept = indices if indices.dim() == sample.input.dim() else indices.unsqueeze(dim)
     if kept.numel() and not (
-        0 <= int(kept.min()) and int(kept.max()) < max(1, sample.input.shape[dim] if kept.dim() else 1)
+        int(kept.min()) >= 0 and int(kept.max()) < max(1, sample.input.shape[dim] if kept.dim() else 1)
     ):
         return result
     named = sample.input.gather(dim, kept)

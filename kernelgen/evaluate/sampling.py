@@ -118,7 +118,10 @@ def _reverse(sample: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
     before = []
     for x in input_tensors(sample):
         if x.layout is torch.strided and x.numel() > 1 and 0 not in x.stride():
-            held = x.detach().clone(memory_format=torch.contiguous_format)
-            x.detach().copy_(held.reshape(-1).flip(0).reshape(x.shape))
+            held = x.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+            flat = held.reshape(-1)
+            # Not every complex dtype has a flip of its own.
+            reversed_ = torch.view_as_complex(torch.view_as_real(flat).flip(0)) if x.is_complex() else flat.flip(0)
+            x.detach().copy_(reversed_.reshape(x.shape))
             before.append((x.detach(), held))
     return before

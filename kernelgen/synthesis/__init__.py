@@ -1,1 +1,1 @@
-"""The offline proposer: readable Triton from operator semantics, by archetype templates and one small entry an operator."""
+"""The offline proposer: readable Triton from operator semantics, by archetype templates and small entries."""

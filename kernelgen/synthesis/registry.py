@@ -46,7 +46,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - the output is Python, not HTML
+        autoescape=False,
     )
     environment.globals["signature"] = schema.signature
     return environment

@@ -18,7 +18,7 @@ def overload_of(key: str) -> Any:
 
 @cache
 def signature(key: str) -> str:
-    """Return the wrapper's parameter list for an overload, as PyTorch's schema orders it: ``self, other, *, alpha=1``."""
+    """Return the wrapper's parameter list, as PyTorch's schema orders it: ``self, other, *, alpha=1``."""
     parts: list[str] = []
     starred = False
     for argument in overload_of(key)._schema.arguments:

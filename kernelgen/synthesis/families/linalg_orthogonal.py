@@ -51,7 +51,7 @@ tall = rows >= columns
 small = min(rows, columns)
 wide = max(rows, columns) if full_matrices else small
 work = _scratch(A if tall else A.transpose(-2, -1))
-left, values, right = _singular(work, wide if compute_uv else 0)
+left, values, right = _singular(work, wide if compute_uv else None)
 s = _deliver(_by_rows((*A.shape[:-2], small), A), values)
 if not compute_uv:
     return _by_rows((0,), A), s, _by_rows((0,), A)

@@ -83,4 +83,5 @@ ENTRIES = [
     pooling("max_pool3d_with_indices.default", 3, _MAXIMUM, dilated=True),
     pooling("adaptive_max_pool2d.default", 2, _ADAPTIVE_MAXIMUM),
     pooling("adaptive_max_pool3d.default", 3, _ADAPTIVE_MAXIMUM, keeps_order=False),
+    Entry("max_pool2d_with_indices_backward.default", "pooling_backward.py.j2"),
 ]

@@ -32,4 +32,6 @@ ENTRIES = [
     grid_sample("grid_sampler_2d", 2, ("bilinear", "nearest", "bicubic")),
     grid_sample("_grid_sampler_2d_cpu_fallback", 2, ("bilinear", "nearest", "bicubic")),
     grid_sample("grid_sampler_3d", 3, ("bilinear", "nearest")),
+    Entry("_upsample_bilinear2d_aa.default", "resample_smooth.py.j2", {"cubic": False}),
+    Entry("_upsample_bicubic2d_aa.default", "resample_smooth.py.j2", {"cubic": True}),
 ]

@@ -14,23 +14,39 @@ from kernelgen.synthesis.library.linalg_qr import _eye_like, _factor_qr, _reflec
 
 
 @triton.jit
-def _rotate(x, y, step, length, c, s, BLOCK: tl.constexpr):
-    # (x, y) = (c x - s y, s x + c y)
+def _pairs(turn, lane, size):
+    # The pairs (p, q), p < q, of one turn of a round-robin tournament of `size` players, and which of them exist. Turns
+    # 0 .. size - 1 (- 2 for an even size) pair everyone with everyone, and the pairs of a turn share no player.
+    seats = size + size % 2
+    around = seats - 1
+    one = tl.where(lane == 0, around, (turn + lane) % around)
+    two = (turn + around - lane) % around
+    live = (lane < seats // 2) & (one < size) & (two < size)
+    return tl.minimum(one, two).to(tl.int64), tl.maximum(one, two).to(tl.int64), live
+
+
+@triton.jit
+def _rotate(x, p, q, live, row, column, length, c, s, BLOCK: tl.constexpr):
+    # (x[p], x[q]) = (c x[p] - s x[q], s x[p] + c x[q]) for every live pair; a row's elements are `column` apart.
     lane = tl.arange(0, BLOCK).to(tl.int64)
     for r in range(0, length, BLOCK):
-        i = r + lane
-        a = tl.load(x + i * step, mask=i < length, other=0).to(tl.float64)
-        b = tl.load(y + i * step, mask=i < length, other=0).to(tl.float64)
-        tl.store(x + i * step, c * a - s * b, mask=i < length)
-        tl.store(y + i * step, s * a + c * b, mask=i < length)
+        k = r + lane
+        keep = live[:, None] & (k < length)[None, :]
+        one = x + p[:, None] * row + k[None, :] * column
+        two = x + q[:, None] * row + k[None, :] * column
+        a = tl.load(one, mask=keep, other=0).to(tl.float64)
+        b = tl.load(two, mask=keep, other=0).to(tl.float64)
+        tl.store(one, c[:, None] * a - s[:, None] * b, mask=keep)
+        tl.store(two, s[:, None] * a + c[:, None] * b, mask=keep)
     tl.debug_barrier()
 
 
 @triton.jit
-def _rotation(alpha, beta, gamma):
-    # Cosine and sine of the rotation that makes [[alpha, gamma], [gamma, beta]] diagonal; gamma is not zero.
-    zeta = (beta - alpha) / (2.0 * gamma)
+def _rotation(alpha, beta, gamma, active):
+    # Cosine and sine of the rotation that makes [[alpha, gamma], [gamma, beta]] diagonal; none where not active.
+    zeta = (beta - alpha) / (2.0 * tl.where(active, gamma, 1.0))
     tangent = tl.where(zeta < 0, -1.0, 1.0) / (tl.abs(zeta) + tl.sqrt(1.0 + zeta * zeta))
+    tangent = tl.where(active, tangent, 0.0)
     c = 1.0 / tl.sqrt(1.0 + tangent * tangent)
     return c, c * tangent
 
@@ -55,27 +71,6 @@ def _square_norms(w, norms, size, length, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _coupled(w, norms, p, size, length, epsilon, floor, BLOCK: tl.constexpr):
-    # How many rows after row p are not yet orthogonal to it.
-    lane = tl.arange(0, BLOCK).to(tl.int64)
-    own = tl.load(norms + p).to(tl.float64)
-    count = tl.zeros([BLOCK], tl.int32)
-    for r in range(p + 1, size, BLOCK):
-        i = r + lane
-        total = tl.zeros([BLOCK], tl.float64)
-        for s in range(0, length, BLOCK):
-            k = s + lane
-            live = (i < size)[:, None] & (k < length)[None, :]
-            value = tl.load(w + i[:, None] * length + k[None, :], mask=live, other=0).to(tl.float64)
-            x = tl.load(w + tl.cast(p, tl.int64) * length + k, mask=k < length, other=0).to(tl.float64)
-            total += tl.sum(value * x[None, :], axis=1)
-        other = tl.load(norms + i, mask=i < size, other=0).to(tl.float64)
-        limit = tl.maximum(epsilon * tl.sqrt(own) * tl.sqrt(other), floor)
-        count += (tl.abs(total) > limit).to(tl.int32)
-    return tl.sum(count, axis=0)
-
-
-@triton.jit
 def _svd_kernel(w, v, values, order, size, length, epsilon, BLOCK: tl.constexpr):
     # Make the rows of w [size, length] orthogonal, the same rotations applied to the rows of v. values are the rows'
     # norms and order[i] the place of row i when they descend. Products far below the whole's rounding count as zero.
@@ -84,27 +79,37 @@ def _svd_kernel(w, v, values, order, size, length, epsilon, BLOCK: tl.constexpr)
     v += batch * size * size
     values += batch * size
     order += batch * size
+    lane = tl.arange(0, BLOCK)
     changed = size * 0 + 1
     sweep = size * 0
     while (changed > 0) & (sweep < 60):
         changed = size * 0
         floor = _square_norms(w, values, size, length, BLOCK) * 1e-20
-        for p in range(size - 1):
-            if _coupled(w, values, p, size, length, epsilon, floor, BLOCK) > 0:
-                x = w + tl.cast(p, tl.int64) * length
-                for q in range(p + 1, size):
-                    y = w + tl.cast(q, tl.int64) * length
-                    alpha = _vector_dot(x, 1, x, 1, 0, length, BLOCK)
-                    beta = _vector_dot(y, 1, y, 1, 0, length, BLOCK)
-                    gamma = _vector_dot(x, 1, y, 1, 0, length, BLOCK)
-                    if tl.abs(gamma) > tl.maximum(epsilon * tl.sqrt(alpha) * tl.sqrt(beta), floor):
-                        changed += 1
-                        c, s = _rotation(alpha, beta, gamma)
-                        _rotate(x, y, 1, length, c, s, BLOCK)
-                        _rotate(v + tl.cast(p, tl.int64) * size, v + tl.cast(q, tl.int64) * size, 1, size, c, s, BLOCK)
+        for turn in range(size - 1 + size % 2):
+            for first in range(0, (size + 1) // 2, BLOCK):
+                p, q, live = _pairs(turn, first + lane, size)
+                alpha = tl.zeros([BLOCK], tl.float64)
+                beta = tl.zeros([BLOCK], tl.float64)
+                gamma = tl.zeros([BLOCK], tl.float64)
+                for r in range(0, length, BLOCK):
+                    k = r + lane
+                    keep = live[:, None] & (k < length)[None, :]
+                    x = tl.load(w + p[:, None] * length + k[None, :], mask=keep, other=0).to(tl.float64)
+                    y = tl.load(w + q[:, None] * length + k[None, :], mask=keep, other=0).to(tl.float64)
+                    alpha += tl.sum(x * x, axis=1)
+                    beta += tl.sum(y * y, axis=1)
+                    gamma += tl.sum(x * y, axis=1)
+                limit = tl.maximum(epsilon * tl.sqrt(alpha) * tl.sqrt(beta), floor)
+                active = live & (tl.abs(gamma) > limit)
+                count = tl.sum(active.to(tl.int32), axis=0)
+                tl.debug_barrier()
+                if count > 0:
+                    changed += count
+                    c, s = _rotation(alpha, beta, gamma, active)
+                    _rotate(w, p, q, live, length, 1, length, c, s, BLOCK)
+                    _rotate(v, p, q, live, size, 1, size, c, s, BLOCK)
         sweep += 1
     _square_norms(w, values, size, length, BLOCK)
-    lane = tl.arange(0, BLOCK)
     for r in range(0, size, BLOCK):
         i = r + lane
         tl.store(values + i, tl.sqrt(tl.load(values + i, mask=i < size, other=0).to(tl.float64)), mask=i < size)
@@ -137,23 +142,27 @@ def _eigh_kernel(a, v, values, order, size, epsilon, BLOCK: tl.constexpr):
     v += batch * size * size
     values += batch * size
     order += batch * size
+    lane = tl.arange(0, BLOCK)
     norm = tl.sqrt(_vector_dot(a, 1, a, 1, 0, size * size, BLOCK))
     changed = size * 0 + 1
     sweep = size * 0
     while (changed > 0) & (sweep < 60):
         changed = size * 0
-        for p in range(size - 1):
-            row_p = a + tl.cast(p, tl.int64) * size
-            for q in range(p + 1, size):
-                row_q = a + tl.cast(q, tl.int64) * size
-                gamma = tl.load(row_p + q).to(tl.float64)
-                if tl.abs(gamma) > epsilon * norm:
-                    changed += 1
-                    c, s = _rotation(tl.load(row_p + p).to(tl.float64), tl.load(row_q + q).to(tl.float64), gamma)
+        for turn in range(size - 1 + size % 2):
+            for first in range(0, (size + 1) // 2, BLOCK):
+                p, q, live = _pairs(turn, first + lane, size)
+                gamma = tl.load(a + p * size + q, mask=live, other=0).to(tl.float64)
+                active = live & (tl.abs(gamma) > epsilon * norm)
+                count = tl.sum(active.to(tl.int32), axis=0)
+                if count > 0:
+                    changed += count
+                    alpha = tl.load(a + p * (size + 1), mask=live, other=0).to(tl.float64)
+                    beta = tl.load(a + q * (size + 1), mask=live, other=0).to(tl.float64)
                     tl.debug_barrier()
-                    _rotate(row_p, row_q, 1, size, c, s, BLOCK)
-                    _rotate(a + p, a + q, size, size, c, s, BLOCK)
-                    _rotate(v + tl.cast(p, tl.int64) * size, v + tl.cast(q, tl.int64) * size, 1, size, c, s, BLOCK)
+                    c, s = _rotation(alpha, beta, gamma, active)
+                    _rotate(a, p, q, live, size, 1, size, c, s, BLOCK)
+                    _rotate(a, p, q, live, 1, size, size, c, s, BLOCK)
+                    _rotate(v, p, q, live, size, 1, size, c, s, BLOCK)
         sweep += 1
     for p in range(size):
         tl.store(values + p, tl.load(a + tl.cast(p, tl.int64) * (size + 1)).to(tl.float64))
@@ -202,7 +211,7 @@ def _arrange(rows, values, order):
 def _singular(a, wide):
     # Of a tall scratch batch [batch, length, size], destroyed: left vectors [batch, length, wide], values
     # [batch, size], right vectors [batch, size, size] as columns. The rotations act on the R of a QR factorisation, so
-    # little is left to rotate when the rank is low. wide 0: the values alone count.
+    # little is left to rotate when the rank is low. wide None: the values alone count.
     batch, length, size = a.shape
     tau = _factor_qr(a)
     rows = torch.empty((batch, size, size), dtype=torch.float64, device=a.device)
@@ -214,7 +223,7 @@ def _singular(a, wide):
         _svd_kernel[(batch,)](rows, turned, values, order, size, size, 1e-15, BLOCK=32)
     scaled, ordered = _arrange(rows, values, order)
     inner, _ = _arrange(turned, values, order)
-    if wide == 0:
+    if wide is None:
         return inner, ordered, scaled
     # Orthonormal right vectors, for zero singular values too: the Q of the QR of right vectors times values.
     factors = _factor_qr(scaled)

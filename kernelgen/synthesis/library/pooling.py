@@ -1,6 +1,5 @@
 """Windows of pooling over one to three spatial dimensions, and what their wrappers check; holds no operator of its own."""
 
-import math
 
 import torch
 import triton
@@ -40,16 +39,6 @@ def _adaptive_window(place, out_size, size, taps, step, pad, spread):
     return (place * size) // out_size, ((place + 1) * size + out_size - 1) // out_size
 
 
-@triton.jit
-def _fractional_start(place, out_size, size, taps, sample, STORAGE: tl.constexpr, COMPUTE: tl.constexpr):
-    # Graham's pseudo-random sequence (arXiv:1412.6071) of window starts, rounded to STORAGE after each step, like ATen.
-    last = size - taps
-    ratio = (last.to(COMPUTE) / tl.maximum(out_size - 1, 1).to(COMPUTE)).to(STORAGE).to(COMPUTE)
-    moved = ((place.to(COMPUTE) + sample).to(STORAGE).to(COMPUTE) * ratio).to(STORAGE).to(COMPUTE)
-    start = moved.to(tl.int64) - (sample * ratio).to(STORAGE).to(COMPUTE).to(tl.int64)
-    return tl.where(place == out_size - 1, last, start)
-
-
 def _planes(name, x, dims):
     # Check that x is ([batch], channel, space...) with elements in all but the batch, and return its spatial sizes.
     if x.dim() not in (dims + 1, dims + 2) or 0 in x.shape[x.dim() - dims - 1 :]:
@@ -81,7 +70,9 @@ def _pool_windows(name, size, kernel_size, stride, padding, dilation, ceil_mode)
     taps, pad, spread = _spread(kernel_size, dims), _spread(padding, dims), _spread(dilation, dims)
     step = _spread(stride, dims) if len(stride) else taps
     if min(taps) < 1 or min(step) < 1 or min(spread) < 1 or min(pad) < 0:
-        raise RuntimeError(f"{name}(): kernel size, stride and dilation must be greater than zero, padding not negative")
+        raise RuntimeError(
+            f"{name}(): kernel size, stride and dilation must be greater than zero, padding not negative"
+        )
     space = []
     for d in range(dims):
         if pad[d] > ((taps[d] - 1) * spread[d] + 1) // 2:
@@ -92,7 +83,9 @@ def _pool_windows(name, size, kernel_size, stride, padding, dilation, ceil_mode)
         if ceil_mode and (count - 1) * step[d] >= size[d] + pad[d]:
             count -= 1
         if count < 1:
-            raise RuntimeError(f"{name}(): input of size {list(size)} is too small for the kernel: output size is too small")
+            raise RuntimeError(
+                f"{name}(): input of size {list(size)} is too small for the kernel: output size is too small"
+            )
         space.append(count)
     return taps, step, pad, spread, tuple(space)
 

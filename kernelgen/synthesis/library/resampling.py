@@ -4,12 +4,8 @@ Formulas: half-pixel centres, or corners aligned; cubic weights are Keys' convol
 antialiased), as PyTorch has them. Positions are computed in fp32, or in fp64 for fp64 tensors.
 """
 
-import torch
 import triton
 import triton.language as tl
-
-from kernelgen.synthesis.library.host import _COMPUTE, _number
-from kernelgen.synthesis.library.index import _value
 
 
 @triton.jit
@@ -104,7 +100,7 @@ def _smooth_weight(tap, first, count, centre, inverse, CUBIC: tl.constexpr):
 def _smooth_total(first, count, centre, inverse, taps, CUBIC: tl.constexpr):
     # What the weights of a span are divided by.
     total = tl.zeros_like(centre)
-    for tap in range(0, taps):
+    for tap in range(taps):
         total += _smooth_weight(tap, first, count, centre, inverse, CUBIC)
     return tl.where(total == 0, 1, total)
 
@@ -124,8 +120,12 @@ def _resample_sizes(name, x, output_size, dims):
     # Checked input and output sizes over the spatial dimensions.
     space = tuple(output_size)
     if len(space) != dims or x.dim() != dims + 2:
-        raise RuntimeError(f"{name}(): expected {dims} output sizes and a {dims + 2}D input, got {list(space)} and {x.dim()}D")
+        raise RuntimeError(
+            f"{name}(): expected {dims} output sizes and a {dims + 2}D input, got {list(space)} and {x.dim()}D"
+        )
     size = tuple(x.shape[2:])
     if min(*size, *space, 1) < 1 or 0 in x.shape[1:]:
-        raise RuntimeError(f"{name}(): input and output sizes should be greater than 0, got {list(x.shape)} and {list(space)}")
+        raise RuntimeError(
+            f"{name}(): input and output sizes should be greater than 0, got {list(x.shape)} and {list(space)}"
+        )
     return size, space

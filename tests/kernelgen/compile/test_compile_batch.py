@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .test_compile_targets import MATMUL, POINTWISE, SOURCE, spec
 
 from harness.cache import Cache
 from kernelgen.compile.batch import CompileJob, CompileSummary, compile_all
@@ -16,6 +15,8 @@ from kernelgen.compile.result import CompileResult
 from kernelgen.compile.specialisation import Specialisation
 from kernelgen.compile.targets import Target, parse_targets
 from sysmith_errors import MissingPart, SysmithError
+
+from .test_compile_targets import MATMUL, POINTWISE, SOURCE, spec
 
 
 class FakeTarget(Target):

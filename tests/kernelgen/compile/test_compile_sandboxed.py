@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from .test_compile_targets import GOOD, MATMUL, POINTWISE, SOURCE
 
 from harness import sandbox
 from kernelgen.compile.batch import CompileJob, CompileSummary, compile_all
@@ -11,6 +10,8 @@ from kernelgen.compile.result import CompileResult
 from kernelgen.compile.sandboxed import SandboxedCompiler
 from kernelgen.compile.targets import parse_targets
 from sysmith_errors import MissingPart
+
+from .test_compile_targets import GOOD, MATMUL, POINTWISE, SOURCE
 
 pytestmark = pytest.mark.slow
 

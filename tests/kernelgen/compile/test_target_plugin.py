@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .test_compile_targets import MATMUL, POINTWISE, compile_with, spec
 
 from kernelgen.compile.gpu_targets import CudaTarget
 from kernelgen.compile.targets import ENTRY_POINT_GROUP, parse_targets
 from sysmith_errors import InputError
+
+from .test_compile_targets import MATMUL, POINTWISE, compile_with, spec
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "target_plugin"
 

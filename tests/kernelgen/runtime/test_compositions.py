@@ -71,7 +71,7 @@ def composites_with_samples() -> list[str]:
 def test_spoilt_parts_spoil_the_whole(key: str) -> None:
     name = key.partition(".")[0]
     dtype = "float32" if "float32" in opinfo.dtype_names(name) else opinfo.dtype_names(name)[0]
-    found = [c for c in sampling.cases(name, [dtype], 40)]
+    found = sampling.cases(name, [dtype], 40)
     twins = sampling.cases(name, [dtype], 40)
     reached = differs = 0
     for case, twin in zip(found, twins, strict=True):
