@@ -13,6 +13,7 @@ from kernelgen.catalog.store import index
 from kernelgen.compile.targets import parse_targets
 from kernelgen.compiling import Compiler
 from kernelgen.evaluate.verdict import Verdict
+from kernelgen.judging import JudgePool
 from kernelgen.lint import LintReport, lint_source, load_packs
 from kernelgen.proposer import choose
 from kernelgen.run import library
@@ -152,16 +153,17 @@ def check_file(path: Path, options: CheckOptions) -> CheckResult:
 
 
 def _run(result: CheckResult, text: str, dtypes: list[str], options: CheckOptions, targets: list[Any]) -> CheckResult:
-    from kernelgen.evaluate.judge import Judge
-
     sources = choose(library(), {}) | dict.fromkeys(result.overloads, text)
-    judge = Judge(
-        timeout_s=options.timeout_s, memory_bytes=options.memory_bytes, allow_unsandboxed=options.allow_unsandboxed
+    judges = JudgePool(
+        1,
+        timeout_s=options.timeout_s,
+        memory_bytes=options.memory_bytes,
+        allow_unsandboxed=options.allow_unsandboxed,
     )
     try:
-        verdict = judge.judge(options.op, dtypes, sources, limit=options.samples)
+        verdict = judges.judge(options.op, dtypes, sources, options.samples)
     finally:
-        judge.close()
+        judges.close()
     dispatched = set(verdict.stats.get("kernel", {}))
     called = tuple(sorted(dispatched & set(result.overloads)))
     others = tuple(sorted((dispatched | set(verdict.missing)) - set(result.overloads)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from kernelgen.evaluate.judge import HASH_SEED, judge_in_process, start_process
 from kernelgen.evaluate.verdict import Verdict
 from sysmith_errors import InternalFault
 
@@ -33,26 +35,28 @@ class JudgePool:
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        from kernelgen.evaluate.judge import start_process
-
         pool = ProcessPoolExecutor(
             self.jobs, mp_context=get_context("spawn"), initializer=start_process, initargs=self._arguments
         )
         # Ignored signals are inherited: ^C in the terminal must reach the parent alone.
         main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+        # Some of OpInfo's samples come in the order of a set, so both sides must hash strings alike.
+        hash_seed = os.environ.get("PYTHONHASHSEED")
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
         try:
-            started = [pool.submit(_ready) for _ in range(self.jobs)]
+            for _ in range(self.jobs):
+                pool.submit(_ready)
         finally:
             if main:
                 signal.signal(signal.SIGINT, before)
-        del started
+            os.environ.pop("PYTHONHASHSEED")
+            if hash_seed is not None:
+                os.environ["PYTHONHASHSEED"] = hash_seed
         return pool
 
     def judge(self, name: str, dtypes: Sequence[str], sources: Mapping[str, str], limit: int | None) -> Verdict:
         """Judge one operator; blocks. Raises InternalFault when its judging process died twice."""
-        from kernelgen.evaluate.judge import judge_in_process
-
         def ask(pool: ProcessPoolExecutor) -> Verdict:
             future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
             return Verdict.from_json(future.result())

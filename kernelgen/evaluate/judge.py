@@ -26,6 +26,8 @@ _CATCHES = (
     "dtype_mismatch",
     "wrong_value",
 )
+# Of this process and of the candidate's; see JudgePool.
+HASH_SEED = "0"
 _CATCH_NAMES = {"ForbiddenCompute": "aten_compute", "NoLaunch": "no_launch"}
 
 
@@ -40,7 +42,7 @@ class Judge:
         self.worker = Worker(
             "kernelgen.evaluate.candidate:entry",
             preload=["kernelgen.evaluate.preload_candidate"],
-            env={"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
+            env={"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": HASH_SEED},
             profile="compute",
             allow_unsandboxed=allow_unsandboxed,
         )

@@ -14,10 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from kernelgen.evaluate import opinfo
 from kernelgen.evaluate.defined import defined_part
 from kernelgen.evaluate.observe import Observation, input_tensors, observe
+
+_PLAIN = (bool, int, float, complex, str, torch.dtype, type(None))
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,15 @@ def error_cases(name: str) -> list[Case]:
 
 
 def digest(found: Sequence[Case]) -> str:
-    """Return a hash of all input elements, to show that two processes made the same samples. Error inputs count by
-    their number alone: OpInfo leaves the elements of many unset."""
+    """Return a hash of all inputs, to show that two processes made the same samples in the same order. Error inputs
+    count by their number alone: OpInfo leaves the elements of many unset."""
     total = hashlib.sha256(str(len(found)).encode())
     for case in found:
         if case.must_raise:
             continue
         total.update(case.label.encode())
+        plain_values = [x for x in tree_leaves((case.sample.args, case.sample.kwargs)) if isinstance(x, _PLAIN)]
+        total.update(repr(plain_values).encode())
         for x in input_tensors(case.sample):
             if x.layout is torch.strided:
                 plain = x.detach().clone(memory_format=torch.contiguous_format).reshape(-1)

@@ -1,4 +1,4 @@
-"""Dense linear algebra on Gaussian elimination, Cholesky and L D L': each entry composes library steps on scratch copies."""
+"""Dense linear algebra on LU, Cholesky and L D L' factors: each entry composes library steps on scratch copies."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ divisor = divisor.to(COMPUTE)
 result = total / divisor if COMPUTE.is_floating() else total // divisor""",
     "scalars": {"override": "1 if divisor_override is None else divisor_override"},
     "flags": {"has_override": "divisor_override is not None", "count_pad": "count_include_pad"},
-    "prepare": "if divisor_override is not None and divisor_override == 0:\n    raise RuntimeError('divisor must be not zero')",
+    "prepare": "if divisor_override == 0:\n    raise RuntimeError('divisor must be not zero')",
 }
 _ADAPTIVE_AVERAGE = {
     "start": _AVERAGE["start"],

@@ -13,7 +13,7 @@ from kernelgen.synthesis.library.linalg_dense import _outer_update, _scale_vecto
 
 @triton.jit
 def _largest_entry(x, step, start, stop, skip, BLOCK: tl.constexpr):
-    # (largest absolute value, its first index) of x[i] over start <= i < stop, i != skip; (-1, stop) when there is none.
+    # (largest size, its first index) of x[i] over start <= i < stop, i != skip; (-1, stop) where there is none.
     lane = tl.arange(0, BLOCK)
     best = tl.full([BLOCK], -1.0, tl.float64)
     place = lane * 0 + stop

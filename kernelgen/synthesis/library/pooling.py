@@ -1,5 +1,4 @@
-"""Windows of pooling over one to three spatial dimensions, and what their wrappers check; holds no operator of its own."""
-
+"""Pooling windows over one to three spatial dimensions, and what wrappers check; holds no operator of its own."""
 
 import torch
 import triton
@@ -43,7 +42,7 @@ def _planes(name, x, dims):
     # Check that x is ([batch], channel, space...) with elements in all but the batch, and return its spatial sizes.
     if x.dim() not in (dims + 1, dims + 2) or 0 in x.shape[x.dim() - dims - 1 :]:
         raise RuntimeError(
-            f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor with no empty dimension but the batch, got {list(x.shape)}"
+            f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor, only its batch empty, but got {list(x.shape)}"
         )
     return tuple(x.shape[x.dim() - dims :])
 
@@ -92,5 +91,5 @@ def _pool_windows(name, size, kernel_size, stride, padding, dilation, ceil_mode)
 
 def _adaptive_taps(size, space):
     # The longest window along each dimension.
-    pairs = [(n, max(m, 1)) for n, m in zip(size, space)]
+    pairs = [(n, max(m, 1)) for n, m in zip(size, space, strict=True)]
     return tuple(n // m if n % m == 0 else min(n, n // m + 2) for n, m in pairs)

@@ -89,10 +89,7 @@ def _smooth_span(place, size, scale, support):
 def _smooth_weight(tap, first, count, centre, inverse, CUBIC: tl.constexpr):
     # Unnormalised weight of the tap-th input of an antialiased span.
     x = tl.abs(((first + tap).to(centre.dtype) - centre + 0.5) * inverse)
-    if CUBIC:
-        weight = _keys(x, -0.5)
-    else:
-        weight = tl.maximum(1 - x, 0)
+    weight = _keys(x, -0.5) if CUBIC else tl.maximum(1 - x, 0)
     return tl.where(tap < count, weight, 0)
 
 
@@ -108,7 +105,7 @@ def _smooth_total(first, count, centre, inverse, taps, CUBIC: tl.constexpr):
 def _resample_scales(size, space, align, factors):
     # Input steps for each output step along each dimension, as Python floats; a factor given by the caller wins.
     scales = []
-    for n, m, factor in zip(size, space, factors):
+    for n, m, factor in zip(size, space, factors, strict=True):
         if align:
             scales.append((n - 1) / (m - 1) if m > 1 else 0.0)
         else:
