@@ -57,6 +57,7 @@ class JudgePool:
 
     def judge(self, name: str, dtypes: Sequence[str], sources: Mapping[str, str], limit: int | None) -> Verdict:
         """Judge one operator; blocks. Raises InternalFault when its judging process died twice."""
+
         def ask(pool: ProcessPoolExecutor) -> Verdict:
             future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
             return Verdict.from_json(future.result())

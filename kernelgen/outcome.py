@@ -17,7 +17,8 @@ class OperatorOutcome:
     ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
     decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``. ``errors``: error inputs for which
     the same type of exception was raised, of how many. ``variants``: overload -> the variant used, where not the first.
-    ``sandbox`` is the tier the verdict came from, also when it was read from the cache.
+    ``free_calls`` counts views, allocations and metadata that PyTorch served. ``sandbox`` is the tier the verdict came
+    from, also when it was read from the cache.
     """
 
     name: str
@@ -39,6 +40,7 @@ class OperatorOutcome:
     errors: tuple[int, int] = (0, 0)
     variants: Mapping[str, str] = field(default_factory=dict)
     sandbox: str = ""
+    free_calls: int = 0
 
     def tests(self, dtypes: Sequence[str] | None = None) -> tuple[int, int]:
         """Return (total, passed) samples over ``dtypes`` (None: all that ran)."""
@@ -73,6 +75,7 @@ class OperatorOutcome:
             "overloads": list(self.overloads),
             "variants": dict(self.variants),
             "sandbox": self.sandbox,
+            "free_calls": self.free_calls,
             "missing": list(self.missing),
             "error_inputs_total": self.errors[1],
             "error_inputs_passed": self.errors[0],
@@ -112,6 +115,7 @@ def outcome_of(
         (int(errors[0]), int(errors[1])),
         dict(variants or {}),
         str(metrics.get("tier", "")),
+        sum(sum(stats.get(kind, {}).values()) for kind in ("free", "inside_wrapper")),
     )
 
 

@@ -80,7 +80,7 @@ def kind_of(func: Any) -> str:
 
 @cache
 def overload_key(func: Any) -> str:
-    """Return ``add.Tensor`` for ``aten::add.Tensor``, ``relu.default`` for ``aten::relu``; ``prims::`` keeps its prefix."""
+    """Return ``add.Tensor`` for ``aten::add.Tensor`` and ``relu.default`` for ``aten::relu``; ``prims::`` stays."""
     namespace, _, rest = func.name().partition("::")
     op, _, overload = rest.partition(".")
     key = f"{op}.{overload or 'default'}"

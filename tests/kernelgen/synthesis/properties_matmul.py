@@ -104,3 +104,27 @@ def test_info_names_the_failing_minor() -> None:
     assert info.item() == 3
     _, info = _kernel("linalg_inv_ex.default")(torch.diag(torch.tensor([1.0, 0.0, 3.0])))
     assert info.item() == 2
+
+
+@_LIMITS
+@given(st.integers(0, 2), st.integers(1, 40), st.integers(1, 35))
+def test_indefinite_factorisation_and_its_solve(batch: int, size: int, width: int) -> None:
+    a = torch.randn(batch, size, size, dtype=torch.float64)
+    a = a + a.mT
+    b = torch.randn(batch, size, width, dtype=torch.float64)
+    factors, pivots, info = _kernel("linalg_ldl_factor_ex.default")(a)
+    want = torch.linalg.ldl_factor_ex(a)
+    torch.testing.assert_close(factors, want.LD)
+    assert torch.equal(pivots, want.pivots)
+    assert not info.any()
+    torch.testing.assert_close(_kernel("linalg_ldl_solve.default")(factors, pivots, b), torch.linalg.solve(a, b))
+
+
+@_LIMITS
+@given(st.integers(1, 2), st.integers(1, 40))
+def test_eigenvalues_past_one_tile(batch: int, size: int) -> None:
+    a = torch.randn(batch, size, size, dtype=torch.float64)
+    a = a + a.mT
+    values, vectors = _kernel("_linalg_eigh.default")(a)
+    torch.testing.assert_close(values, torch.linalg.eigvalsh(a))
+    torch.testing.assert_close(vectors * values.unsqueeze(-2) @ vectors.mT, a)
