@@ -39,7 +39,7 @@ class Progress:
     def start(self, total: int, title: str) -> None:
         """Begin with ``total`` operators."""
         self._total, self._began = total, time.monotonic()
-        typer.echo(f"{title}: {total} operators", err=True)
+        typer.echo(f"{title}: {total} operators; their kernel files are linted first", err=True)
         if self._live:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn

@@ -208,6 +208,11 @@ def _arrange(rows, values, order):
     return out, ordered
 
 
+def _rounding(size):
+    # What rounding alone leaves of a product of two unit vectors; rotating further would never end.
+    return 2.3e-16 * max(4, size)
+
+
 def _singular(a, wide):
     # Of a tall scratch batch [batch, length, size], destroyed: left vectors [batch, length, wide], values
     # [batch, size], right vectors [batch, size, size] as columns. The rotations act on the R of a QR factorisation, so
@@ -220,7 +225,7 @@ def _singular(a, wide):
     values = torch.empty((batch, size), dtype=torch.float64, device=a.device)
     order = torch.empty((batch, size), dtype=torch.int32, device=a.device)
     if batch and size:
-        _svd_kernel[(batch,)](rows, turned, values, order, size, size, 1e-15, BLOCK=32)
+        _svd_kernel[(batch,)](rows, turned, values, order, size, size, _rounding(size), BLOCK=32)
     scaled, ordered = _arrange(rows, values, order)
     inner, _ = _arrange(turned, values, order)
     if wide is None:
@@ -243,7 +248,7 @@ def _symmetric(a):
     values = torch.empty((batch, size), dtype=torch.float64, device=a.device)
     order = torch.empty((batch, size), dtype=torch.int32, device=a.device)
     if batch and size:
-        _eigh_kernel[(batch,)](a, turned, values, order, size, 1e-16, BLOCK=32)
+        _eigh_kernel[(batch,)](a, turned, values, order, size, _rounding(size), BLOCK=32)
     vectors, ordered = _arrange(turned, values, order)
     return ordered, vectors
 
