@@ -89,9 +89,12 @@ def test_grid_positions_inside_and_out(
 
 
 @_LIMITS
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.booleans(), st.booleans())
-def test_attention_of_any_length(rows: int, columns: int, features: int, causal: bool, masked: bool) -> None:
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.booleans(), st.booleans(), st.booleans())
+def test_attention_of_any_length(
+    rows: int, columns: int, features: int, causal: bool, masked: bool, heads_first: bool
+) -> None:
     query, key, value = (torch.randn(2, n, 3, features).transpose(1, 2) for n in (rows, columns, columns))
+    query = query.contiguous() if heads_first else query
     mask = torch.randn(rows, columns).masked_fill(torch.rand(rows, columns) < 0.2, float("-inf"))
     arguments: dict[str, Any] = {"attn_mask": mask if masked and not causal else None, "scale": 0.3}
     name = "_scaled_dot_product_flash_attention_for_cpu"
