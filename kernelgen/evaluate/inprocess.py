@@ -65,7 +65,7 @@ def _evaluate(name: str, dtypes: Sequence[str], kernels: Mapping[str, Any], trac
         try:
             with mode:
                 yield
-        except Exception:
+        except Exception:  # printed for the developer, and raised again
             if trace and not result.first:
                 traceback.print_exc()
             raise
