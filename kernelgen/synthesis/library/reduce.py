@@ -45,9 +45,11 @@ def _tile_product(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
     # Product along axis 1 by halving: a combine function of one's own would run element by element in the interpreter.
     size: tl.constexpr = COLS // 2
     if COLS == 1:
-        return tl.reshape(tile, [ROWS])
-    left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
-    return _tile_product(left * right, ROWS, size)
+        result = tl.reshape(tile, [ROWS])
+    else:  # not after an early return: the compiler would take this part for one column too
+        left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
+        result = _tile_product(left * right, ROWS, size)
+    return result
 
 
 @triton.jit
@@ -55,9 +57,11 @@ def _tile_xor(tile, ROWS: tl.constexpr, COLS: tl.constexpr):
     # Exclusive or along axis 1, by halving.
     size: tl.constexpr = COLS // 2
     if COLS == 1:
-        return tl.reshape(tile, [ROWS])
-    left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
-    return _tile_xor(left ^ right, ROWS, size)
+        result = tl.reshape(tile, [ROWS])
+    else:
+        left, right = tl.split(tl.reshape(tile, [ROWS, size, 2]))
+        result = _tile_xor(left ^ right, ROWS, size)
+    return result
 
 
 def _wrap_dim(dim, ndim):
