@@ -27,9 +27,13 @@ def table(report: Mapping[str, Any], *, rich: bool | None = None) -> str:
     head = ["family", "names", "passed", "tests", "passed"]
     parts = [_grid(head, rows, sys.stdout.isatty() if rich is None else rich)] if rows else []
     parts += ["", *score_lines(report)]
-    compiled = [f"{t} {c['compiled']} of {c['compiled'] + c['failed']}" for t, c in sorted(summary["compiled"].items())]
-    if compiled:
-        parts.append(f"compiled, of the operators that passed and launch kernels: {'; '.join(compiled)}")
+    for counts, which in (
+        (summary["reference"]["compiled"], "of the reference names that pass and launch kernels"),
+        (summary["compiled"], "of all operators with kernels and a dtype that passes"),
+    ):
+        if counts:
+            told = [f"{t} {c['compiled']} of {c['compiled'] + c['failed']}" for t, c in sorted(counts.items())]
+            parts.append(f"compiled, {which}: {'; '.join(told)}")
     served = [f"{_WORDS.get(name, name)} {count}" for name, count in sorted(summary["sources"].items())]
     parts.append(f"served by: {'; '.join(served) or 'nothing'}")
     missing, others = failures(report)

@@ -173,7 +173,7 @@ def _run(result: CheckResult, text: str, dtypes: list[str], options: CheckOption
     if verdict.passed and called:
         compiler = Compiler(targets, Cache(), 1, allow_unsandboxed=options.allow_unsandboxed)
         try:
-            own = {key: found for key, found in verdict.specialisations.items() if key in result.overloads}
+            own = {key: found for key, found in verdict.launched().items() if key in result.overloads}
             for found in compiler.compile(sources, own).values():
                 for item in found.values():
                     compiled[item.target] = compiled.get(item.target, True) and item.ok
@@ -182,7 +182,7 @@ def _run(result: CheckResult, text: str, dtypes: list[str], options: CheckOption
                         errors.setdefault(item.target, item.error)
         finally:
             compiler.close()
-        for overload, error in verdict.refused.items():
+        for overload, error in verdict.refusals().items():
             if overload in result.overloads:
                 compiled |= dict.fromkeys((t.name for t in targets if t.compiles), False)
                 errors.setdefault("all targets", error)

@@ -150,12 +150,13 @@ class KernelEvaluator:
         return all(_hash(sources[key]) == digest if key in sources else not digest for key, digest in depends.items())
 
     def _compile(self, verdict: Verdict, sources: Mapping[str, str]) -> tuple[dict[str, bool], dict[str, str]]:
-        """Return target -> whether all of it compiled, and target -> first error; {} for a failed operator."""
-        if not verdict.passed or not self.compiler.targets or not verdict.specialisations:
+        """Return target -> whether all of it compiled, and target -> first error, over the dtypes that passed."""
+        launched, refused = verdict.launched(), verdict.refusals()
+        if not self.compiler.targets or not (launched or refused):
             return {}, {}
-        results = self.compiler.compile(sources, verdict.specialisations)
-        compiled = {target.name: not verdict.refused for target in self.compiler.targets}
-        errors = {t: next(iter(verdict.refused.values())) for t, ok in compiled.items() if not ok}
+        results = self.compiler.compile(sources, launched)
+        compiled = {target.name: not refused for target in self.compiler.targets}
+        errors = {t: next(iter(refused.values())) for t, ok in compiled.items() if not ok}
         for overload, found in results.items():
             for result in found.values():
                 if not result.ok:

@@ -129,7 +129,8 @@ def _source(stats: Mapping[str, Any], metadata_only: bool) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """Names and tests of one set. ``set_names`` is the size of the whole set, ``names_total`` what was selected."""
+    """Names and tests of one set. ``set_names`` is the size of the whole set, ``names_total`` what was selected;
+    ``compiled`` maps a target to the names among those that pass whose kernels all compile, or do not."""
 
     set_names: int
     names_total: int
@@ -137,8 +138,9 @@ class Score:
     tests_total: int
     tests_passed: int
     metadata_only: int
+    compiled: Mapping[str, Mapping[str, int]]
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, Any]:
         """Return the counts as plain JSON."""
         return dict(vars(self))
 
@@ -163,11 +165,13 @@ def _score(outcomes: Sequence[OperatorOutcome], dtypes: Sequence[str] | None, si
         sum(total for total, _ in tests),
         sum(done for _, done in tests),
         sum(o.metadata_only for o in passed),
+        compile_counts(passed),
     )
 
 
 def compile_counts(outcomes: Iterable[OperatorOutcome]) -> dict[str, dict[str, int]]:
-    """Return target -> {"compiled", "failed"} over the operators that passed and launched."""
+    """Return target -> {"compiled", "failed"} over the operators of which something was compiled: what their kernels
+    launched in samples of the dtypes that pass."""
     counts: dict[str, Counter[str]] = {}
     for outcome in outcomes:
         for target, ok in outcome.compiled.items():

@@ -48,20 +48,32 @@ def poison(x: Any) -> None:
 
 
 class _Recorder:
-    """Collects each distinct specialisation under the file that launched it."""
+    """Collects each distinct specialisation under the file that launched it, with the dtypes of the samples in which
+    it ran; error inputs do not count."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, dict[str, Any]] = {}
-        self.refused: dict[str, str] = {}
+        self.dtype = ""
+        self.seen: dict[str, dict[str, tuple[Any, set[str]]]] = {}
+        self.refused: dict[str, dict[str, str]] = {}
 
     def __call__(self, function: Any, arguments: dict[str, Any], options: dict[str, Any]) -> None:
+        if not self.dtype:
+            return
         label = overload_of_file(function.fn.__code__.co_filename)
         try:
             found = specialise(function, (), {**arguments, **options})
         except NotSpecialisable as error:
-            self.refused.setdefault(label, str(error))
+            self.refused.setdefault(label, {}).setdefault(self.dtype, str(error))
             return
-        self.seen.setdefault(label, {})[found.key] = found
+        self.seen.setdefault(label, {}).setdefault(found.key, (found, set()))[1].add(self.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``specialisations`` and ``refused`` as a verdict keeps them."""
+        launched = {
+            label: [{"launch": found.to_json(), "dtypes": sorted(dtypes)} for found, dtypes in seen.values()]
+            for label, seen in self.seen.items()
+        }
+        return {"specialisations": launched, "refused": self.refused}
 
 
 class _Returned:
@@ -108,6 +120,7 @@ def entry(request: Any, send: Callable[[dict[str, Any], Sequence[Any]], object])
             on_allocation=poison,
         )
         latest = mode.stats
+        recorder.dtype = case.dtype
         with mode:
             yield
 
@@ -123,8 +136,7 @@ def entry(request: Any, send: Callable[[dict[str, Any], Sequence[Any]], object])
             "kind": "end",
             "stats": total.to_json(),
             "used": sorted(kernels.used()),
-            "specialisations": {k: [s.to_json() for s in v.values()] for k, v in recorder.seen.items()},
-            "refused": recorder.refused,
+            **recorder.to_json(),
         },
         [],
     )

@@ -176,7 +176,12 @@ class RoutingMode(TorchDispatchMode):
     def _launch(self, key: str, args: Any, kwargs: Any) -> Any:
         before = self.launch_count() if self.launch_count else 0
         with _Guard(key, self.stats, self.on_allocation):
-            result = self.kernels[key](*args, **kwargs)
+            try:
+                result = self.kernels[key](*args, **kwargs)
+            except KeyError as error:
+                if dtype := _dtype_looked_up(error):
+                    raise NotImplementedError(f"the kernel of {key} does not serve {dtype}") from error
+                raise
         if self.launch_count:
             launched = self.launch_count() - before
             self.stats.launches += launched
@@ -202,6 +207,14 @@ class RoutingMode(TorchDispatchMode):
                 target.resize_(value.shape)
             self.route(copy, (target, value), {})
         return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def _dtype_looked_up(error: KeyError) -> str:
+    """Return the name of the dtype that a kernel's table, or Triton's own, does not have; "" for any other key."""
+    wanted = error.args[0] if error.args else None
+    if isinstance(wanted, str):
+        wanted = getattr(torch, wanted, None)
+    return str(wanted).removeprefix("torch.") if isinstance(wanted, torch.dtype) else ""
 
 
 def _free_call(func: Any, args: Any, kwargs: Any, on_allocation: Callable[[Any], object] | None) -> Any:

@@ -68,6 +68,7 @@ def test_the_document_counts_names_and_tests_of_both_sets() -> None:
         "tests_total": 17,
         "tests_passed": 16,
         "metadata_only": 1,
+        "compiled": {"cuda:90": {"compiled": 1, "failed": 0}, "hip:gfx942": {"compiled": 0, "failed": 1}},
     }
     assert found["summary"]["full"] == {
         "set_names": 5,
@@ -76,6 +77,7 @@ def test_the_document_counts_names_and_tests_of_both_sets() -> None:
         "tests_total": 23,
         "tests_passed": 20,
         "metadata_only": 1,
+        "compiled": {"cuda:90": {"compiled": 1, "failed": 0}, "hip:gfx942": {"compiled": 0, "failed": 1}},
     }
     assert found["summary"]["sources"] == {"synthesis": 2, "pytorch": 1, "none": 1}
     assert found["summary"]["compiled"]["cuda:90"] == {"compiled": 1, "failed": 0}

@@ -59,7 +59,7 @@ def verdict(**more: Any) -> Verdict:
         "scores": {"float32": DtypeScore(3, 3)},
         "used": ("neg.default",),
         "stats": {"kernel": {"neg.default": 3}},
-        "specialisations": {"neg.default": [SPECIALISATION]},
+        "specialisations": {"neg.default": [{"launch": SPECIALISATION, "dtypes": ["float32"]}]},
     }
     return Verdict("neg", **(fields | more))
 
@@ -145,6 +145,19 @@ def test_a_compile_failure_is_reported_beside_a_pass(cache: Cache) -> None:
     assert "too much shared memory" in result.metrics["compile_errors"]["cuda:90"]
 
 
+def test_what_ran_in_failing_dtypes_only_is_not_compiled(cache: Cache) -> None:
+    scores = {"float32": DtypeScore(3, 3), "complex64": DtypeScore(3, 0)}
+    failing = {"neg.default": [{"launch": SPECIALISATION, "dtypes": ["complex64"]}]}
+    refused = {"neg.default": {"complex64": "complex pointer"}}
+    result = evaluate(cache, Judges(verdict(scores=scores, refused=refused)), {"neg.default": kernel(1)})
+    assert result.status == "failed"
+    assert result.metrics["compiled"] == {"cuda:90": True}, "float32 passed, and its launch compiles"
+    result = evaluate(cache, Judges(verdict(scores=scores, specialisations=failing)), {"neg.default": kernel(2)})
+    assert result.metrics["compiled"] == {}
+
+
 def test_a_launch_that_no_compiler_takes_counts_as_not_compiled(cache: Cache) -> None:
-    result = evaluate(cache, Judges(verdict(refused={"neg.default": "complex pointer"})), {"neg.default": kernel(1)})
+    result = evaluate(
+        cache, Judges(verdict(refused={"neg.default": {"float32": "complex pointer"}})), {"neg.default": kernel(1)}
+    )
     assert result.metrics["compiled"] == {"cuda:90": False}

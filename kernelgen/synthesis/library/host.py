@@ -202,7 +202,7 @@ def _copy_into(out, source):
     numel = out.numel()
     if numel:
         ndim, shape, (so, ss) = _collapse(out.shape, out.stride(), _strides(source, out.shape))
-        _copy_kernel[(triton.cdiv(numel, 1024),)](out, source, numel, shape, so, ss, NDIM=ndim, BLOCK=1024)
+        _copy_kernel[(triton.cdiv(numel, 1024),)](out, source, numel, shape, so, ss, NDIM=ndim, BLOCK=1024, num_warps=8)
     return out
 
 

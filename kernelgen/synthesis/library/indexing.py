@@ -103,7 +103,7 @@ def _fill_value(out, value):
         ndim, shape, (so,) = _collapse(out.shape, out.stride())
         compute = _COMPUTE[out.dtype]
         _fill_kernel[(triton.cdiv(numel, 1024),)](
-            out, _number(value, compute), numel, shape, so, COMPUTE=compute, NDIM=ndim, BLOCK=1024
+            out, _number(value, compute), numel, shape, so, COMPUTE=compute, NDIM=ndim, BLOCK=1024, num_warps=8
         )
     return out
 
@@ -129,7 +129,7 @@ def _gather_into(out, source, source_stride, step, size, index, index_stride, lo
     if numel:
         ndim, shape, (so, ss, si) = _collapse(out.shape, out.stride(), source_stride, index_stride)
         _gather_kernel[(triton.cdiv(numel, 1024),)](
-            out, source, index, numel, size, low, step, shape, so, ss, si, NDIM=ndim, BLOCK=1024
+            out, source, index, numel, size, low, step, shape, so, ss, si, NDIM=ndim, BLOCK=1024, num_warps=8
         )
     return out
 
@@ -168,6 +168,6 @@ def _scatter_into(out, out_stride, step, size, index, index_stride, source, shap
         _scatter_kernel[(triton.cdiv(numel, 1024),)](
             out, _number(source, compute) if is_number else source, index, _number(alpha, compute), numel, size, low,
             step, sizes, so, ss, si,
-            IS_NUMBER=is_number, ACCUMULATE=accumulate, COMPUTE=compute, NDIM=ndim, BLOCK=1024,
+            IS_NUMBER=is_number, ACCUMULATE=accumulate, COMPUTE=compute, NDIM=ndim, BLOCK=1024, num_warps=8,
         )  # fmt: skip
     return out

@@ -40,7 +40,7 @@ def _running_starts(counts):
     # Exclusive running sum of a 1-d integer tensor, with the total as last element.
     n = counts.numel()
     starts = torch.empty((n + 1,), dtype=torch.int64, device=counts.device)
-    _starts_kernel[(1,)](starts, counts, n, counts.stride(0), BLOCK=1024)
+    _starts_kernel[(1,)](starts, counts, n, counts.stride(0), BLOCK=1024, num_warps=8)
     return starts
 
 
@@ -51,7 +51,7 @@ def _block_starts(mask):
     counts = torch.empty((blocks,), dtype=torch.int64, device=mask.device)
     if blocks:
         ndim, shape, (sm,) = _collapse(mask.shape, mask.stride())
-        _count_kernel[(blocks,)](counts, mask, numel, shape, sm, NDIM=ndim, BLOCK=1024)
+        _count_kernel[(blocks,)](counts, mask, numel, shape, sm, NDIM=ndim, BLOCK=1024, num_warps=8)
     return _running_starts(counts)
 
 
@@ -89,7 +89,7 @@ def _write_coordinates(out, source, starts):
         ndim, (shape, steps) = _bucket(source.shape, source.stride())
         _coordinates_kernel[(triton.cdiv(source.numel(), 1024),)](
             out, source, starts, source.numel(), out.shape[0], source.dim(), shape, steps,
-            out.stride(0), out.stride(1), NDIM=ndim, BLOCK=1024,
+            out.stride(0), out.stride(1), NDIM=ndim, BLOCK=1024, num_warps=8,
         )  # fmt: skip
     return out
 
@@ -127,7 +127,20 @@ def _compact_into(out, source, mask, starts):
     if numel:
         ndim, shape, (ss, sm) = _collapse(mask.shape, source.stride(), mask.stride())
         _compact_kernel[(triton.cdiv(numel, 1024),)](
-            out, source, mask, starts, numel, out.numel(), shape, ss, ss, sm, SPREAD=False, NDIM=ndim, BLOCK=1024
+            out,
+            source,
+            mask,
+            starts,
+            numel,
+            out.numel(),
+            shape,
+            ss,
+            ss,
+            sm,
+            SPREAD=False,
+            NDIM=ndim,
+            BLOCK=1024,
+            num_warps=8,
         )
     return out
 
@@ -138,7 +151,20 @@ def _expand_into(out, source, mask, starts):
     if numel:
         ndim, shape, (so, sm) = _collapse(mask.shape, out.stride(), mask.stride())
         _compact_kernel[(triton.cdiv(numel, 1024),)](
-            out, source, mask, starts, numel, source.numel(), shape, so, so, sm, SPREAD=True, NDIM=ndim, BLOCK=1024
+            out,
+            source,
+            mask,
+            starts,
+            numel,
+            source.numel(),
+            shape,
+            so,
+            so,
+            sm,
+            SPREAD=True,
+            NDIM=ndim,
+            BLOCK=1024,
+            num_warps=8,
         )
     return out
 
@@ -163,5 +189,7 @@ def _owners_into(out, starts, n):
     numel = out.numel()
     if numel and n:
         rounds = n.bit_length() + 1
-        _owners_kernel[(triton.cdiv(numel, 1024),)](out, starts, numel, n, starts.stride(0), rounds, BLOCK=1024)
+        _owners_kernel[(triton.cdiv(numel, 1024),)](
+            out, starts, numel, n, starts.stride(0), rounds, BLOCK=1024, num_warps=8
+        )
     return out

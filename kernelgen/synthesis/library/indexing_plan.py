@@ -80,7 +80,7 @@ def _index_plan(self, indices):
             ndim, sizes, (sl, si) = _collapse(shape, linear.stride(), _strides(found[d], shape))
             _linear_kernel[(triton.cdiv(numel, 1024),)](
                 linear, found[d], numel, self.shape[d], self.stride(d), sizes, sl, si,
-                FIRST=k == 0, NDIM=ndim, BLOCK=1024,
+                FIRST=k == 0, NDIM=ndim, BLOCK=1024, num_warps=8,
             )  # fmt: skip
     return walk, 1, 1 << 62, 0, linear.as_strided(whole, before + list(linear.stride()) + after), places
 
@@ -106,6 +106,6 @@ def _masked_places(walk, step, size, low, at, mask):
     if numel:
         ndim, sizes, (sw, si, sm) = _collapse(at.shape, walk, at.stride(), _strides(mask, at.shape))
         _places_kernel[(triton.cdiv(numel, 1024),)](
-            places, at, mask, numel, size, low, step, sizes, sw, si, sm, NDIM=ndim, BLOCK=1024
+            places, at, mask, numel, size, low, step, sizes, sw, si, sm, NDIM=ndim, BLOCK=1024, num_warps=8
         )
     return places

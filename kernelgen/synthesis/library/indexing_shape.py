@@ -55,7 +55,7 @@ def _remap_into(out, source, left, mode, fill=0, flipped=()):
         sizes = tuple(max(n, 1) for n in sizes)
     _remap_kernel[(triton.cdiv(out.numel(), 1024),)](
         out, source, out.numel(), base, _number(fill, compute), shape, so, sizes, ss, shift,
-        MODE=mode, COMPUTE=compute, NDIM=ndim, BLOCK=1024,
+        MODE=mode, COMPUTE=compute, NDIM=ndim, BLOCK=1024, num_warps=8,
     )  # fmt: skip
     return out
 

@@ -171,6 +171,7 @@ def _transposed_by_columns(out, x, weight, bias, groups, taps, step, pad, spread
         0 if bias is None else bias.stride(0),
         HAS_BIAS=bias is not None,
         BLOCK=4096,
+        num_warps=16,
     )
     return out
 

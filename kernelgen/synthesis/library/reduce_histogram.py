@@ -145,7 +145,7 @@ def _bin_limits(x, column, given, widen):
         low, high = int(low), int(high)
     _bin_limits_kernel[(1,)](
         limits, x.select(1, column), x.shape[0], x.shape[1], low, high, widen,
-        GIVEN=given is not None, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024,
+        GIVEN=given is not None, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024, num_warps=8,
     )  # fmt: skip
     return limits
 
@@ -153,14 +153,16 @@ def _bin_limits(x, column, given, widen):
 def _bin_edges(x, column, bins, given):
     edges = torch.empty(bins + 1, dtype=x.dtype, device=x.device)
     limits = _bin_limits(x, column, given, 0.5)
-    _bin_edges_kernel[(triton.cdiv(bins + 1, 1024),)](edges, limits, bins, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024)
+    _bin_edges_kernel[(triton.cdiv(bins + 1, 1024),)](
+        edges, limits, bins, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024, num_warps=8
+    )
     return edges
 
 
 def _bin_cleared(shape, dtype, device):
     counts = torch.empty(shape, dtype=dtype, device=device)
     if counts.numel():
-        _bin_clear_kernel[(triton.cdiv(counts.numel(), 1024),)](counts, counts.numel(), BLOCK=1024)
+        _bin_clear_kernel[(triton.cdiv(counts.numel(), 1024),)](counts, counts.numel(), BLOCK=1024, num_warps=8)
     return counts
 
 
@@ -168,7 +170,9 @@ def _bin_count(counts, position, weight):
     n = position.numel()
     if n and counts.numel():
         source = position if weight is None else weight
-        _bin_count_kernel[(triton.cdiv(n, 1024),)](counts, position, source, n, WEIGHTED=weight is not None, BLOCK=1024)
+        _bin_count_kernel[(triton.cdiv(n, 1024),)](
+            counts, position, source, n, WEIGHTED=weight is not None, BLOCK=1024, num_warps=8
+        )
     return counts
 
 
@@ -187,15 +191,22 @@ def _bin_histogram(x, edges, weight, density):
             bins = shape[column]
             _bin_search_kernel[(triton.cdiv(n, 1024),)](
                 position, x.select(1, column), _contiguous(edges[column]), n, x.shape[1], bins,
-                (bins + 1).bit_length(), FIRST=column == 0, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024,
+                (bins + 1).bit_length(), FIRST=column == 0, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024, num_warps=8,
             )  # fmt: skip
         _bin_count(counts, position, None if weight is None else _contiguous(weight))
     if density:
-        _bin_share_kernel[(1,)](counts, total, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024)
+        _bin_share_kernel[(1,)](counts, total, COMPUTE=_COMPUTE[x.dtype], BLOCK=1024, num_warps=8)
         inner = total
         for column in range(len(edges)):
             inner = inner // shape[column]
             _bin_density_kernel[(triton.cdiv(total, 1024),)](
-                counts, _contiguous(edges[column]), total, inner, shape[column], COMPUTE=_COMPUTE[x.dtype], BLOCK=1024
+                counts,
+                _contiguous(edges[column]),
+                total,
+                inner,
+                shape[column],
+                COMPUTE=_COMPUTE[x.dtype],
+                BLOCK=1024,
+                num_warps=8,
             )
     return counts

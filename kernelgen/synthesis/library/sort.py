@@ -150,6 +150,7 @@ def _sort_into(values, indices, x, dim, descending):
             COMPUTE=_COMPUTE[x.dtype],
             ROW_NDIM=row_ndim,
             BLOCK=1024,
+            num_warps=8,
         )
         width *= 2
 

@@ -53,4 +53,5 @@ def _member_into(out, elements, tests, invert):
         INVERT=invert,
         COMPUTE=_COMPUTE[dtype],
         BLOCK=1024,
+        num_warps=8,
     )

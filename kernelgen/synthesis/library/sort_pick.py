@@ -75,7 +75,7 @@ def _median_into(values, indices, ordered, order, m, n, skip_nan):
     block_m, block_n = (64, 16) if n <= 16 else (8, 128)
     _median_kernel[(triton.cdiv(m, block_m),)](
         values, indices, ordered, order, m, n,
-        SKIP_NAN=skip_nan, COMPUTE=_COMPUTE[ordered.dtype], BLOCK_M=block_m, BLOCK_N=block_n,
+        SKIP_NAN=skip_nan, COMPUTE=_COMPUTE[ordered.dtype], BLOCK_M=block_m, BLOCK_N=block_n, num_warps=8,
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _mode_into(values, indices, ordered, order, m, n):
     block_m, block_n = (64, 16) if n <= 16 else (8, 128)
     _mode_kernel[(triton.cdiv(m, block_m),)](
         values, indices, ordered, order, m, n, n.bit_length(),
-        COMPUTE=_COMPUTE[ordered.dtype], BLOCK_M=block_m, BLOCK_N=block_n,
+        COMPUTE=_COMPUTE[ordered.dtype], BLOCK_M=block_m, BLOCK_N=block_n, num_warps=8,
     )  # fmt: skip
 
 

@@ -88,6 +88,21 @@ def test_a_wrapper_that_launches_nothing_is_refused_unless_empty() -> None:
         torch.neg(torch.empty(2))
 
 
+@pytest.mark.parametrize("key", [torch.complex64, "complex64"])
+def test_a_dtype_that_a_kernel_does_not_know_is_named(key: object) -> None:
+    narrow = {"neg.default": lambda self: {torch.float32: 1}[key]}
+    x = torch.ones(2, dtype=torch.complex64)
+    said = r"the kernel of neg\.default does not serve complex64"
+    with pytest.raises(NotImplementedError, match=said), mode(FakeKernels(), **narrow):
+        torch.neg(x)
+
+
+def test_another_missing_key_stays_what_it_is() -> None:
+    x = torch.ones(2)
+    with pytest.raises(KeyError, match="colour"), mode(FakeKernels(), **{"neg.default": lambda self: {}["colour"]}):
+        torch.neg(x)
+
+
 def test_allocations_can_be_poisoned() -> None:
     seen: list[torch.Tensor] = []
     fake = FakeKernels()
