@@ -24,8 +24,8 @@ class Verdict:
     ``used`` lists the overloads whose kernels ran, ``missing`` those that no kernel serves, ``culprits`` those that ran
     in the first failing sample. ``specialisations`` maps an overload to what was launched: {"launch": its JSON,
     "dtypes": those of the samples}; ``refused`` maps an overload to dtype -> why its launch cannot be compiled for.
-    ``stats`` are the router's counts; ``replays`` counts second calls (passed, total), ``errors`` OpInfo's error inputs for which the
-    same type of exception was raised (of how many); neither is in ``scores``.
+    ``stats`` are the router's counts; ``replays`` counts second calls (passed, total), ``errors`` OpInfo's error inputs
+    for which the same type of exception was raised (of how many); neither is in ``scores``.
     """
 
     name: str
