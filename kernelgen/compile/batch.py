@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from harness.cache import canonical_hash
+from kernelgen.compile.closure import reachable_text
 from kernelgen.compile.result import CompileResult
 from kernelgen.compile.specialisation import Specialisation
 from kernelgen.compile.targets import Target
@@ -16,7 +17,7 @@ from sysmith_errors import InternalFault, SysmithError
 
 CHUNK = 24  # compilations asked of one child: a few seconds of work, so that a lost child costs little
 
-_SCHEMA = 1  # of the cached records; raise it when what a result means changes
+_SCHEMA = 2  # of the cached records; raise it when what a result means changes
 
 
 class ResultCache(Protocol):
@@ -62,6 +63,7 @@ class _Pair:
     specialisation: Specialisation
     target: Target
     key: str
+    shared: str  # the key under which a success also serves other files
 
 
 def compile_all(
@@ -89,16 +91,15 @@ def compile_all(
     misses: list[list[_Pair]] = []
     for job in jobs:
         missing = []
-        source_hash = canonical_hash(job.source)
         for specialisation in job.specialisations:
             for target in wanted:
-                key = _key(job, source_hash, specialisation, target, toolchains[target.name])
-                if key in seen:
+                pair = _pair(job, specialisation, target, toolchains[target.name])
+                if pair.key in seen:
                     continue
-                seen.add(key)
-                result = _cached(cache, key)
+                seen.add(pair.key)
+                result = _cached(cache, pair.shared) or _cached(cache, pair.key)
                 if result is None:
-                    missing.append(_Pair(job, specialisation, target, key))
+                    missing.append(pair)
                     continue
                 from_cache += 1
                 failed += not result.ok
@@ -106,16 +107,21 @@ def compile_all(
         misses += [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
     for pair, result, keep in _spread(worker, misses, parallel):
         if keep and cache is not None:
-            cache.put(pair.key, result.to_json())
+            # An error names its file and line, so it serves no other file.
+            cache.put(pair.shared if result.ok else pair.key, result.to_json())
         compiled += 1
         failed += not result.ok
         on_result(pair.job, result)
     return CompileSummary(len(seen), from_cache, compiled, failed)
 
 
-def _key(job: CompileJob, source_hash: str, specialisation: Specialisation, target: Target, toolchain: str) -> str:
-    # The whole file counts: a kernel reaches its helpers and the file's constants.
-    return canonical_hash(["compile", _SCHEMA, source_hash, job.filename, specialisation.key, target.name, toolchain])
+def _pair(job: CompileJob, specialisation: Specialisation, target: Target, toolchain: str) -> _Pair:
+    common = [_SCHEMA, specialisation.key, target.name, toolchain]
+    key = canonical_hash(["compile", *common, canonical_hash(job.source), job.filename])
+    # A function passed as a constant is reached by its name alone, which the closure does not see.
+    passed = '"function"' in specialisation.text
+    reached = job.source if passed else reachable_text(job.source, specialisation.kernel)
+    return _Pair(job, specialisation, target, key, canonical_hash(["compile shared", *common, canonical_hash(reached)]))
 
 
 def _cached(cache: ResultCache | None, key: str) -> CompileResult | None:

@@ -111,6 +111,33 @@ def test_what_changes_is_compiled_again(tmp_path: Path, change: str) -> None:
     assert (summary.from_cache, summary.compiled) == (0, 1)
 
 
+def test_an_equal_kernel_of_another_file_is_not_compiled_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    kernel = "import triton\n\n\n@triton.jit\ndef f(x):\n    pass\n"
+    run([job("f", source=kernel)], ScriptedWorker(), cache)
+    summary, found = run([job("f", source=kernel + "\n\ndef wrapper():\n    pass\n")], ScriptedWorker(), cache)
+    assert (summary.from_cache, summary.compiled) == (2, 0)
+    assert all(result.ok for result in found.values())
+
+
+def test_a_failure_is_kept_for_its_own_file_only(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    kernel = "import triton\n\n\n@triton.jit\ndef f(x):\n    pass\n"
+
+    def failing(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"imported": True}
+        for index, pair in enumerate(body["pairs"]):
+            asked = Specialisation.from_json(pair["specialisation"])
+            result = CompileResult(pair["target"], "f", asked.key, ok=False, error="k.py:5: no")
+            yield {"index": index, "result": result.to_json()}
+
+    run([job("f", source=kernel)], failing, cache)
+    again, _ = run([job("f", source=kernel)], ScriptedWorker(), cache)
+    assert (again.from_cache, again.failed) == (2, 2)
+    other, _ = run([job("f", source=kernel + "\nx = 1\n")], ScriptedWorker(), cache)
+    assert (other.from_cache, other.failed) == (0, 0)
+
+
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_a_kernel_that_kills_the_compiler_fails_alone(tmp_path: Path, parallel: int) -> None:
     cache = Cache(tmp_path)
