@@ -1,7 +1,7 @@
-"""Limits on evaluations, wall time, tokens and dollars, reserved before they are spent; it measures nothing itself.
+"""Limits on evaluations, wall time, tokens, dollars and model calls, reserved before spending; it measures nothing.
 
-Evaluations, tokens and dollars add up. Wall time is the clock since the budget was made: work that runs side by side
-shares it, and a resumed run gets it anew.
+All but wall time add up. Wall time is the clock since the budget was made: work that runs side by side shares it, and
+a resumed run gets it anew.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Limits:
     wall_s: float | None = None
     tokens: int | None = None
     dollars: float | None = None
+    calls: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -35,7 +36,13 @@ class Limits:
                 raise ValueError(f"a limit is not negative, but {name} is {value}")
 
 
-_WORDS = {"evaluations": "evaluations", "wall_s": "seconds", "tokens": "tokens", "dollars": "dollars"}
+_WORDS = {
+    "evaluations": "evaluations",
+    "wall_s": "seconds",
+    "tokens": "tokens",
+    "dollars": "dollars",
+    "calls": "model calls",
+}
 
 
 class Reservation:
@@ -120,7 +127,7 @@ class Budget:
             return Limits(*(self._least_left(name) for name in vars(self.limits)))
 
     def _least_left(self, name: str) -> Any:
-        left = [limit - b._used(name) for b in self._line() if (limit := getattr(b.limits, name)) is not None]
+        left = [limit - b._used(name) for b in self.line() if (limit := getattr(b.limits, name)) is not None]
         return max(0, min(left)) if left else None
 
     def reserve(self, cost: Cost) -> Reservation:
@@ -129,7 +136,7 @@ class Budget:
         A wall time in ``cost`` asks that so much be left on the clock.
         """
         with self._lock:
-            for budget in self._line():
+            for budget in self.line():
                 for name, limit in budget._each():
                     asked = getattr(cost, name)
                     if limit is not None and asked > 0 and budget._used(name) + asked > limit + _SLACK:
@@ -137,27 +144,37 @@ class Budget:
                 if budget._clock_is_up():
                     raise BudgetExhausted(budget._reason("wall_s"), mend="Raise the limit and resume the run.")
             reservation = Reservation(self, cost)
-            for budget in self._line():
+            for budget in self.line():
                 budget._reserved[id(reservation)] = reservation
             return reservation
 
-    def charge(self, cost: Cost) -> None:
-        """Book what is already spent (work replayed from a log), even past a limit."""
+    def may_fit_later(self, cost: Cost) -> bool:
+        """Whether ``cost`` would fit if all that is in flight came to nothing: then it is worth waiting for it."""
         with self._lock:
-            for budget in self._line():
+            return not any(
+                limit is not None and name != "wall_s" and getattr(budget._spent + cost, name) > limit + _SLACK
+                for budget in self.line()
+                for name, limit in budget._each()
+            )
+
+    def charge(self, cost: Cost, *, parents: bool = True) -> None:
+        """Book what is already spent (work replayed from a log), even past a limit; without ``parents`` where they
+        know of it from elsewhere."""
+        with self._lock:
+            for budget in self.line() if parents else [self]:
                 budget._spent = budget._spent + cost
 
     def exhausted(self) -> tuple[str, ...]:
         """For each limit with nothing left, here or in a parent, one clause that names it, such as
         ``the limit of 20 evaluations for the run is reached``. What is in flight counts as used."""
         with self._lock:
-            return tuple(budget._reason(name) for budget in self._line() for name in budget._full())
+            return tuple(budget._reason(name) for budget in self.line() for name in budget._full())
 
     def stops_evaluation(self) -> str | None:
         """The clause of the limit that rules out any further evaluation, or None. Tokens and dollars do not: proposers
         that cost nothing may go on."""
         with self._lock:
-            for budget in self._line():
+            for budget in self.line():
                 for name in budget._full():
                     if name in ("evaluations", "wall_s"):
                         return budget._reason(name)
@@ -166,7 +183,8 @@ class Budget:
     def _each(self) -> list[tuple[str, float | None]]:
         return list(vars(self.limits).items())
 
-    def _line(self) -> list[Budget]:
+    def line(self) -> list[Budget]:
+        """This budget, its parent, and so on up to the run's."""
         line: list[Budget] = [self]
         while (parent := line[-1].parent) is not None:
             line.append(parent)
@@ -189,5 +207,5 @@ class Budget:
         return f"the limit of {limit:g} {_WORDS[name]} for {self.name} is reached"
 
     def _forget(self, reservation: Reservation) -> None:
-        for budget in self._line():
+        for budget in self.line():
             budget._reserved.pop(id(reservation), None)

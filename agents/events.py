@@ -189,6 +189,11 @@ class EventLog:
         with self._lock:
             return list(self._by_problem.get(problem, ()))
 
+    def all(self) -> list[Event]:
+        """All events so far, oldest first."""
+        with self._lock:
+            return sorted((event for events in self._by_problem.values() for event in events), key=lambda e: e.seq)
+
     def unpack(self, event: Event) -> dict[str, Any]:
         """The event's data with its long texts in place. Raises InputError for a missing or damaged artifact."""
         data: dict[str, Any] = self.artifacts.unpack(dict(event.data))

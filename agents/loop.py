@@ -86,6 +86,7 @@ def run_loop(
     if memory.stop is not None:
         return LoopResult(problem.name, best_of(trials), tuple(trials), memory.stop, replayed)
     budget.charge(memory.spent)
+    budget.charge(memory.models.of_problem, parents=False)  # the run's budget has it from LLM.open
 
     def on_fault(proposer: str, error: Exception) -> None:
         log.append(PROPOSER_FAILED, {"proposer": proposer, "error": _say(error)}, problem=problem.name)

@@ -77,12 +77,14 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Cost:
-    """What something cost: seconds of wall time, language-model tokens, US dollars, evaluations. Costs add up."""
+    """What something cost: seconds of wall time, language-model tokens and calls, US dollars, evaluations. Costs add
+    up."""
 
     wall_s: float = 0.0
     tokens: int = 0
     dollars: float = 0.0
     evaluations: int = 0
+    calls: int = 0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -95,6 +97,7 @@ class Cost:
             self.tokens + other.tokens,
             self.dollars + other.dollars,
             self.evaluations + other.evaluations,
+            self.calls + other.calls,
         )
 
 

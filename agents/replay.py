@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agents.costs import Ledger
 from agents.events import Event, EventLog
 from agents.protocols import Cost, Proposal, Trial
 from agents.records import evaluation_from_json, proposal_from_json
@@ -24,12 +25,14 @@ REFLECTION_FAILED = "reflection_failed"  # error
 @dataclass
 class Memory:
     """``pending`` was started and never finished; ``asked_at`` is the length of the history the proposers last saw;
-    ``stop`` is set where the problem was finished and nothing would come of trying again."""
+    ``stop`` is set where the problem was finished and nothing would come of trying again. ``spent`` leaves out what
+    models cost, which is in ``models`` to the last call (see ``agents.costs``)."""
 
     trials: list[Trial] = field(default_factory=list)
     pending: Proposal | None = None
     asked_at: int = 0
     spent: Cost = field(default_factory=Cost)
+    models: Ledger = field(default_factory=Ledger)
     stop: Stop | None = None
     started: bool = False
 
@@ -49,6 +52,7 @@ def recall(log: EventLog, problem: str) -> Memory:
 
 
 def _take(memory: Memory, problem: str, event: Event, data: Mapping[str, Any]) -> None:
+    memory.models.take(event)
     if event.kind == PROBLEM_STARTED:
         memory.started = True
     elif event.kind == PROPOSAL_STARTED:
@@ -56,7 +60,7 @@ def _take(memory: Memory, problem: str, event: Event, data: Mapping[str, Any]) -
         _expect_index(memory, data)
         memory.pending = proposal_from_json(data["proposal"])
         memory.asked_at = int(data["asked_at"])
-        memory.spent = Cost(**data["spent"])
+        memory.spent = _without(Cost(**data["spent"]), memory.models.of_problem)
         memory.stop = None
     elif event.kind == TRIAL_FINISHED:
         _expect_index(memory, data)
@@ -65,11 +69,21 @@ def _take(memory: Memory, problem: str, event: Event, data: Mapping[str, Any]) -
         evaluation = evaluation_from_json(data["evaluation"])
         memory.trials.append(Trial(problem, len(memory.trials), memory.pending, evaluation))
         memory.pending = None
-        memory.spent = Cost(**data["spent"])
+        memory.spent = _without(Cost(**data["spent"]), memory.models.of_problem)
     elif event.kind == PROBLEM_FINISHED:
         memory.asked_at = int(data["asked_at"])  # later than the last proposal's where that round was used up
-        memory.spent = Cost(**data["spent"])
+        memory.spent = _without(Cost(**data["spent"]), memory.models.of_problem)
         memory.stop = Stop(data["stop"]["kind"], data["stop"]["text"]) if data["complete"] else None
+
+
+def _without(spent: Cost, models: Cost) -> Cost:
+    """``spent`` less what models cost until then; it may hold more of the same kind, from an evaluator's own calls."""
+    return replace(
+        spent,
+        tokens=max(0, spent.tokens - models.tokens),
+        dollars=max(0.0, spent.dollars - models.dollars),
+        calls=max(0, spent.calls - models.calls),
+    )
 
 
 def _expect_index(memory: Memory, data: Mapping[str, Any]) -> None:

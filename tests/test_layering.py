@@ -21,7 +21,10 @@ BELOW: dict[str, set[str]] = {
     "sysmith_errors": set(),
 }
 LONGEST = 400
-HEAVY = ("torch", "triton", "litellm", "jinja2")
+HEAVY = (
+    *("torch", "triton", "litellm", "jinja2", "pydantic", "chromadb", "pandas", "pyarrow", "sklearn", "xgboost"),
+    *("optuna", "ortools", "bs4", "docutils", "pypdf", "bm25s"),
+)
 
 FILES = sorted([ROOT / "sysmith_errors.py", *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))])
 NAMES = [str(file.relative_to(ROOT)) for file in FILES]

@@ -181,3 +181,27 @@ def test_a_reservation_is_settled_once_and_released_on_an_error() -> None:
         reservation.settle(Cost())
     with pytest.raises(ValueError, match="tokens is -1"):
         Limits(tokens=-1)
+
+
+def test_model_calls_are_limited_like_the_rest() -> None:
+    budget = Budget(Limits(calls=1))
+    budget.reserve(Cost(calls=1)).settle(Cost(calls=1))
+    with pytest.raises(BudgetExhausted, match="limit of 1 model calls for the run is reached"):
+        budget.reserve(Cost(calls=1))
+    assert budget.stops_evaluation() is None
+
+
+def test_a_charge_without_parents_is_booked_here_alone() -> None:
+    run = Budget()
+    child = run.child("p")
+    child.charge(Cost(tokens=5), parents=False)
+    assert (child.spent.tokens, run.spent.tokens) == (5, 0)
+
+
+def test_what_is_in_flight_may_make_room_and_what_is_spent_does_not() -> None:
+    budget = Budget(Limits(tokens=10))
+    reservation = budget.reserve(Cost(tokens=8))
+    assert budget.may_fit_later(Cost(tokens=8))
+    reservation.settle(Cost(tokens=3))
+    assert not budget.may_fit_later(Cost(tokens=8))
+    assert budget.child("p").may_fit_later(Cost(tokens=7))

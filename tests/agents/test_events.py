@@ -215,3 +215,10 @@ def test_a_log_that_cannot_be_opened_is_an_input_error(tmp_path: Path) -> None:
         EventLog(tmp_path / "nowhere" / "events.jsonl")
     with pytest.raises(InputError, match="cannot be read"):
         read_events(tmp_path / "events.jsonl")
+
+
+def test_all_events_come_in_order_whatever_their_problem(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "events.jsonl") as log:
+        for problem in ("a", None, "b", "a"):
+            log.append("kind", {}, problem=problem)
+        assert [(event.seq, event.problem) for event in log.all()] == [(1, "a"), (2, None), (3, "b"), (4, "a")]
