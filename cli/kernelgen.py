@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli import llm_options
 from sysmith_errors import InputError
 
 app = typer.Typer(
@@ -61,8 +62,37 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report here.")] = None,
     as_json: Json = False,
     allow_unsandboxed: Unsandboxed = False,
+    models: llm_options.Models = "",
+    sessions: Annotated[
+        int, typer.Option(min=0, help="Fresh conversations about an operator (0: 2, or one for each model).")
+    ] = 0,
+    attempts: Annotated[int, typer.Option(min=1, help="Answers in a conversation, each mending the last.")] = 4,
+    best_of: Annotated[int, typer.Option(min=1, max=32, help="Ask for N candidates at once and judge each.")] = 1,
+    improve: Annotated[
+        bool, typer.Option("--improve", help="Ask for better kernels of operators that pass, too.")
+    ] = False,
+    without: Annotated[
+        str, typer.Option(help="Leave out shipped kernels of these overloads (patterns), to see what a model makes.")
+    ] = "",
+    rules: Annotated[bool, typer.Option(help="Begin with what earlier runs taught, and learn from this one.")] = True,
+    record: llm_options.Record = None,
+    max_dollars: llm_options.MaxDollars = 0,
+    max_tokens_total: llm_options.MaxTokensTotal = 0,
+    max_calls: llm_options.MaxCalls = 0,
+    max_dollars_each: llm_options.MaxDollarsEach = 0,
+    max_tokens_each: llm_options.MaxTokensEach = 0,
+    max_calls_each: llm_options.MaxCallsEach = 0,
+    max_answer_tokens: Annotated[int, typer.Option(min=1, help="Tokens of one answer at most.")] = 16384,
+    price_in: llm_options.PriceIn = None,
+    price_out: llm_options.PriceOut = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Sampling temperature (default: the provider's).")
+    ] = None,
+    llm_timeout: llm_options.Timeout = 300,
 ) -> None:
     """Generate a PyTorch ATen backend in Triton: synthesise, lint, compile, test against OpInfo.
+
+    With --models, a language model is asked for what synthesis does not solve; without, nothing is ever called.
 
     Exit code 0: every operator passed (with --baseline: nothing was lost). 1: some failed. 2: bad usage. 3: the budget
     ended first. 4: a required part is missing. 130: interrupted; the same options and --resume latest carry on.
@@ -71,8 +101,25 @@ def run(
         return
     if not ops:
         raise InputError("--ops is missing", mend="Name operators: --ops add,mm, --ops family:reduction or --ops all.")
+    from agents.llm.settings import settings_from_options
     from cli import kernelgen_run
+    from kernelgen.llm.options import resolve
 
+    settings = settings_from_options(
+        models,
+        record=record,
+        price_in=price_in,
+        price_out=price_out,
+        max_tokens=max_answer_tokens,
+        temperature=temperature,
+        timeout_s=llm_timeout,
+        max_tokens_total=max_tokens_total,
+        max_dollars=max_dollars,
+        max_calls=max_calls,
+        max_tokens_each=max_tokens_each,
+        max_dollars_each=max_dollars_each,
+        max_calls_each=max_calls_each,
+    )
     request = kernelgen_run.Request(
         ops=ops,
         dtypes=dtypes,
@@ -93,6 +140,9 @@ def run(
         report=report,
         as_json=as_json,
         allow_unsandboxed=allow_unsandboxed,
+        llm=resolve(settings, sessions=sessions, attempts=attempts, best_of=best_of, improve=improve),
+        use_rules=rules,
+        without=tuple(item.strip() for item in without.split(",") if item.strip()),
     )
     raise typer.Exit(kernelgen_run.execute(request))
 

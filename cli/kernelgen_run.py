@@ -43,6 +43,9 @@ class Request:
     report: Path | None
     as_json: bool
     allow_unsandboxed: bool
+    llm: Any = None
+    without: tuple[str, ...] = ()
+    use_rules: bool = True
 
 
 def execute(request: Request) -> int:
@@ -75,6 +78,9 @@ def execute(request: Request) -> int:
         use_cache=request.use_cache,
         allow_unsandboxed=request.allow_unsandboxed,
         lint_packs=request.lint_packs,
+        llm=request.llm,
+        without=request.without,
+        use_rules=request.use_rules,
     )
     with open_run(options, request.state, request.resume) as folder:
         return _run(request, options, facts, folder, baseline)
@@ -120,8 +126,7 @@ def _run(
     outcomes = []
     interrupted = False
     with _halt_on_signals() as halt:
-        run = KernelRun(options, facts, folder)
-        run.halt = halt
+        run = KernelRun(options, facts, folder, say=_say, halt=halt)
         try:
             progress.start(len(options.names), f"run {folder.info.id}, {options.jobs} jobs")
             for outcome in run.outcomes(progress.began):
@@ -142,6 +147,8 @@ def _run(
         interrupted=interrupted,
         lost=regressions(outcomes, baseline) if baseline else None,
     )
+    if options.llm is not None:
+        report["llm"] = _costs(folder)
     files = {folder.path / "report.json": json.dumps(report, indent=1) + "\n"}
     if request.junit:
         files[request.junit] = junit_xml(report)
@@ -151,7 +158,7 @@ def _run(
     if request.out:
         from kernelgen.export import export
 
-        written = export(request.out, request.layout, outcomes, run.library, report)
+        written = export(request.out, request.layout, outcomes, run.exportable(), report)
         typer.echo(f"wrote {written} kernel files to {request.out}", err=True)
     # Last, because the reader of stdout may have gone (``| head``).
     typer.echo(json.dumps(report, indent=2) if request.as_json else table(report))
@@ -163,9 +170,23 @@ def _run(
     return _exit_code(report, run.out_of_budget())
 
 
+def _costs(folder: Any) -> dict[str, Any]:
+    """What models cost this run, earlier invocations included; said on stderr too."""
+    from agents.costs import cost_report
+
+    costs = cost_report(folder.log.all())
+    total = costs.total
+    typer.echo(f"models: {total.calls} calls, {total.tokens} tokens, ${total.dollars:.4f}", err=True)
+    return costs.to_json()
+
+
+def _say(text: str) -> None:
+    typer.echo(f"sysmith: {text}", err=True)
+
+
 def _exit_code(report: dict[str, Any], out_of_budget: str) -> int:
     """Return 0, 1 or 3. Every selected operator must have been judged and have passed for a 0 without a baseline."""
-    if out_of_budget and report["not_judged"]:
+    if out_of_budget:
         typer.echo(f"sysmith: {out_of_budget}; --resume latest carries on", err=True)
         return 3
     if report["lost"] is not None:

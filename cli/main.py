@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from cli import config, kernelgen, runs
+from cli import config, kernelgen, knowledge, rules, runs, upgrade_sched
 from sysmith_errors import SysmithError
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": config.PREFIX, "help_option_names": ["-h", "--help"]},
 )
 app.add_typer(kernelgen.app, name="kernelgen")
+app.add_typer(upgrade_sched.app, name="upgrade-sched")
+app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(rules.app, name="rules")
 app.add_typer(runs.app, name="runs")
 app.command("config", help="Show every option's value and where it comes from.")(config.show)
 

@@ -97,7 +97,8 @@ class KernelEvaluator:
 
     def evaluate(self, problem: Problem, proposal: Proposal) -> Evaluation:
         """Judge the proposal's kernels on the problem's operator, then compile what ran for every target."""
-        chosen = choose(self.library, proposal.payload.get("variants", {}))
+        payload = proposal.payload
+        chosen = choose(self.library, payload.get("variants", {}), payload.get("kernels", {}))
         refused = self.lint_errors(chosen)
         sources = {key: text for key, text in chosen.items() if key not in refused}
         claimed = problem.payload["dtypes"]

@@ -14,8 +14,9 @@ from kernelgen.selection import REFERENCE_DTYPES
 class OperatorOutcome:
     """One operator of a run. ``scores``: dtype -> (total, passed); ``compiled``: target -> whether all of it compiled.
 
-    ``source`` says how it is served: ``synthesis`` (kernels of its own), ``composition`` (PyTorch's composite or
-    decomposition over our kernels as well), ``pytorch`` (metadata only) or ``none``. ``errors``: error inputs for which
+    ``source`` says how it is served: ``synthesis`` (kernels of its own), ``llm:<model>`` (a model wrote at least one of
+    them), ``composition`` (PyTorch's composite or decomposition over our kernels as well), ``pytorch`` (metadata only)
+    or ``none``. ``errors``: error inputs for which
     the same type of exception was raised, of how many. ``variants``: overload -> the variant used, where not the first.
     ``free_calls`` counts views, allocations and metadata that PyTorch served. ``sandbox`` is the tier the verdict came
     from, also when it was read from the cache.
@@ -89,9 +90,15 @@ class OperatorOutcome:
 
 
 def outcome_of(
-    name: str, family: str, metrics: Mapping[str, Any], trials: int, variants: Mapping[str, str] | None = None
+    name: str,
+    family: str,
+    metrics: Mapping[str, Any],
+    trials: int,
+    variants: Mapping[str, str] | None = None,
+    author: str = "",
 ) -> OperatorOutcome:
-    """Build an outcome from the metrics of an operator's best trial (see ``kernelgen.evaluator``)."""
+    """Build an outcome from the metrics of an operator's best trial (see ``kernelgen.evaluator``); ``author`` is the
+    model that wrote a kernel that ran, if one did (``llm:<model>``)."""
     stats = metrics.get("stats", {})
     errors = metrics.get("errors", (0, 0))
     scores = {dtype: (score["total"], score["passed"]) for dtype, score in metrics.get("scores", {}).items()}
@@ -100,7 +107,7 @@ def outcome_of(
         family,
         bool(metrics.get("passed")),
         scores,
-        _source(stats, bool(metrics.get("metadata_only"))),
+        author or _source(stats, bool(metrics.get("metadata_only"))),
         bool(metrics.get("metadata_only")) and bool(metrics.get("passed")),
         dict(metrics.get("compiled", {})),
         str(metrics.get("reason", "")),

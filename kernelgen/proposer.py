@@ -33,15 +33,16 @@ class SynthesisProposer:
 
     def __init__(self, library: Mapping[str, Sequence[KernelSource]]) -> None:
         self.library = library
-        self._hash = canonical_hash({key: [source.text for source in found] for key, found in library.items()})
+        self.library_hash = canonical_hash({key: [source.text for source in found] for key, found in library.items()})
 
     def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
         """Yield the default proposal first; after a failure, one change of variant at a time."""
-        if not history:
+        own = [trial for trial in history if "kernels" not in trial.proposal.payload]  # the others are a model's
+        if not own:
             yield self._proposal({}, "the first variant of each kernel")
             return
-        tried = {tuple(sorted(t.proposal.payload.get("variants", {}).items())) for t in history}
-        last = history[-1]
+        tried = {tuple(sorted(t.proposal.payload.get("variants", {}).items())) for t in own}
+        last = own[-1]
         base = dict(last.proposal.payload.get("variants", {}))
         for overload in last.evaluation.metrics.get("culprits", ()):
             for source in self.library.get(overload, ())[1:]:
@@ -51,15 +52,18 @@ class SynthesisProposer:
 
     def _proposal(self, variants: dict[str, str], why: str) -> Proposal:
         key = ",".join(f"{k}={v}" for k, v in sorted(variants.items())) or "default"
-        payload = {"library": self._hash, "variants": variants}
+        payload = {"library": self.library_hash, "variants": variants}
         return Proposal(key=key, source="synthesis", rationale=why, payload=payload)
 
 
-def choose(library: Mapping[str, Sequence[KernelSource]], variants: Mapping[str, str]) -> dict[str, str]:
-    """Return overload -> source text, with ``variants`` where named and the first variant elsewhere."""
+def choose(
+    library: Mapping[str, Sequence[KernelSource]], variants: Mapping[str, str], kernels: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return overload -> source text, with ``variants`` where named and the first variant elsewhere; ``kernels``
+    (overload -> text, such as a model wrote) stand in front of the library's."""
     texts = {}
     for overload, found in library.items():
         wanted = variants.get(overload)
         source = next((s for s in found if s.variant == wanted), found[0])
         texts[overload] = source.text
-    return texts
+    return texts | dict(kernels or {})

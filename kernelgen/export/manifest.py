@@ -16,6 +16,7 @@ from sysmith_errors import InternalFault
 SCHEMA_VERSION = 1
 KIND = "sysmith-backend"
 NAME = "manifest.json"
+LLM_ARCHETYPE = "llm"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def _variant(outcome: OperatorOutcome, sources: Sequence[KernelSource]) -> str:
     return variants.get(sources[0].overload, sources[0].variant)
 
 
+def author(source: KernelSource) -> str:
+    """``llm:<model>`` for a kernel that a model wrote (its variant is ``llm:<model>@<hash>``), else ""."""
+    return source.variant.rpartition("@")[0] if source.archetype == LLM_ARCHETYPE else ""
+
+
 def digest(content: bytes) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -105,7 +111,7 @@ def _overload(kernel: Exported, path: str, files: Mapping[str, bytes]) -> dict[s
         "file": path,
         "function": f"{kernel.stem}_kernel_impl",
         "sha256": digest(files[path]),
-        "source": {"by": "synthesis", "archetype": source.archetype, "variant": source.variant},
+        "source": {"by": author(source) or "synthesis", "archetype": source.archetype, "variant": source.variant},
         "operators_passed": [outcome.name for outcome in kernel.passed],
         "operators_failed": [outcome.name for outcome in kernel.failed],
         "operators_other_variant": [outcome.name for outcome in kernel.others],
