@@ -1,0 +1,112 @@
+"""``sysmith upgrade-sched``: options in, checks, findings, backtests out; tuners.upgrade_sched makes every decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import upgrade_sched_plan
+
+app = typer.Typer(
+    help="Learn how long upgrades take, and fit them into maintenance windows.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+upgrade_sched_plan.register(app)
+
+_FORMAT = "Format: csv, jsonl, parquet, swf, sacct, apt, dnf or kubernetes. Default: by the file's name."
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HistoryFile = Annotated[Path, typer.Argument(metavar="HISTORY", help="Past upgrades; .gz, .xz and .bz2 are unpacked.")]
+MappingFile = Annotated[Path | None, typer.Option(help="Which column says what (TOML), for tables.")]
+Format = Annotated[str, typer.Option("--format", help=_FORMAT)]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out records that are wrong.")]
+
+
+@app.command()
+def check(history: HistoryFile, mapping: MappingFile = None, form: Format = "", as_json: Json = False) -> None:
+    """Check a history: every problem with file, line and field. Exit 0 if there is none, else 2."""
+    from cli.upgrade_sched_history import render_check
+    from tuners.upgrade_sched.check import check_history
+
+    report = check_history(history, mapping, form)
+    typer.echo(render_check(report, as_json=as_json))
+    raise typer.Exit(2 if report.problems else 0)
+
+
+@app.command()
+def analyze(
+    history: HistoryFile,
+    mapping: MappingFile = None,
+    form: Format = "",
+    types: Annotated[int, typer.Option(min=0, help="Show the commonest N types.")] = 20,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Characterise each type of upgrade: how long, how heavy the tail, what is cut off, drifts or can be foreseen."""
+    from cli.upgrade_sched_history import render_analysis
+    from tuners.upgrade_sched.analyze import analyze_types
+    from tuners.upgrade_sched.history.read import read_history
+
+    known = read_history(history, mapping, form, skip_bad=skip_bad)
+    typer.echo(render_analysis(known, analyze_types(known, most=types), as_json=as_json))
+
+
+@app.command()
+def backtest(
+    history: HistoryFile,
+    mapping: MappingFile = None,
+    form: Format = "",
+    window: Annotated[float, typer.Option(min=1, max=14400, help="Minutes of a maintenance window.")] = 120,
+    slots: Annotated[int, typer.Option(min=0, max=10000, help="Upgrades at a time (0: as fits the history).")] = 0,
+    loads: Annotated[str, typer.Option(help="Work offered over capacity; commas between.")] = "1.2,2,3",
+    splits: Annotated[int, typer.Option(min=1, max=20, help="Rolling splits.")] = 5,
+    baselines: Annotated[
+        str, typer.Option(help="Of cutoff:M, timeout:M, per-type-mean, median-N, p95, squared-error, oracle.")
+    ] = "cutoff:60,per-type-mean,median-10,squared-error,oracle",
+    cost_ratio: Annotated[float, typer.Option(min=0.1, help="Cost of a minute of overrun over an idle one.")] = 2,
+    trials: Annotated[int, typer.Option(min=0, help="Trials of the search for each split and load.")] = 16,
+    windows: Annotated[int, typer.Option(min=4, help="At most N windows for each split and load.")] = 120,
+    models: Annotated[
+        str, typer.Option(help="Duration models to fit: history, squared, asymmetric, survival, quantiles, bins.")
+    ] = "history,squared,asymmetric,survival,quantiles,bins",
+    seed: Annotated[int, typer.Option(help="Draws windows and resamples.")] = 0,
+    max_minutes: Annotated[float, typer.Option(min=0, help="Stop selecting after so many (0: no limit); exit 3.")] = 0,
+    max_evaluations: Annotated[int, typer.Option(min=0, help="At most N evaluations (0: no limit); exit 3.")] = 0,
+    resume: Annotated[str | None, typer.Option(help="Carry on a run: its id, or latest.")] = None,
+    state: Annotated[Path, typer.Option(help="Folder for runs.")] = Path(".sysmith"),
+    skip_bad: SkipBad = False,
+    report: Annotated[Path | None, typer.Option(help="Write the JSON document here as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how good a learned policy would have been on your own history, against what is used today.
+
+    Exit code 0: every published claim that applies is met. 1: some are not. 2: bad input. 3: the budget ended first.
+    130: interrupted; the same options and --resume latest carry on.
+    """
+    from cli.upgrade_sched_backtest import Options, execute
+
+    options = Options(
+        history=history,
+        mapping=mapping,
+        form=form,
+        window_minutes=window,
+        slots=slots,
+        loads=loads,
+        splits=splits,
+        baselines=baselines,
+        cost_ratio=cost_ratio,
+        trials=trials,
+        windows=windows,
+        models=models,
+        seed=seed,
+        max_minutes=max_minutes,
+        max_evaluations=max_evaluations,
+        resume=resume,
+        state=state,
+        skip_bad=skip_bad,
+        report=report,
+        as_json=as_json,
+    )
+    raise typer.Exit(execute(options))
