@@ -74,9 +74,9 @@ def plan(
     options = PlanOptions(sources, risk, tries, polish, wall, extra)
     made = make(options, state, resume, predict=predict, note=lambda text: typer.echo(text, err=True))
     value = made.document
-    if what_if or report:
-        from tuners.upgrade_sched.plan.costs import constraint_costs
+    from tuners.upgrade_sched.plan.costs import constraint_costs, quick
 
+    if what_if or (report and quick(made.planner)):
         value["constraint_costs"] = constraint_costs(made.planner)
     from cli.upgrade_sched_render import plan_text
     from tuners.upgrade_sched.plan.outputs import write_outputs

@@ -65,6 +65,8 @@ def simulate(
     repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Draws of the durations.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     actuals: Annotated[Path | None, typer.Option(help="Measured durations: a table or an event file.")] = None,
+    history: Annotated[Path | None, typer.Option(help="Replay durations of this history.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Column mapping of the history (TOML).")] = None,
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
@@ -72,17 +74,23 @@ def simulate(
     from cli.upgrade_sched_render import simulation_text
     from tuners.upgrade_sched.plan import tasks
     from tuners.upgrade_sched.plan.groups import compile_problem
+    from tuners.upgrade_sched.plan.simulate import Replay
     from tuners.upgrade_sched.plan.simulate import simulate as play
 
     read = _read(plan, state)
     measured = tasks.read_actuals(actuals, read) if actuals else None
     policies = [name.strip() for name in policy.split(",") if name.strip()]
     c = compile_problem(read.problem)
+    replay = None
+    if history:
+        from tuners.upgrade_sched.history.read import read_history
+
+        replay = Replay(c, read_history(history, mapping))
 
     def note(text: str) -> None:
         typer.echo(text, err=True)
 
-    answer = play(c, read.schedule, policies, repeats=repeats, seed=seed, actual=measured, note=note)
+    answer = play(c, read.schedule, policies, repeats=repeats, seed=seed, actual=measured, replay=replay, note=note)
     _say({"schema_version": 1} | answer, simulation_text(answer), as_json)
     raise typer.Exit(1 if any(row["violations"] for row in answer["policies"]) else 0)
 

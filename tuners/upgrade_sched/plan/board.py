@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tuners.upgrade_sched.plan.groups import Compiled, light
-from tuners.upgrade_sched.plan.model import NEVER, NOWHERE, Ints, Schedule
+from tuners.upgrade_sched.plan.model import NEVER, NOWHERE, Floats, Ints, Schedule
 
 FULL = "the lanes are full"
 
@@ -71,6 +71,7 @@ class Board:
         self.problem = c.problem
         self._runs = [_Runs() for _ in c.groups]
         self._lanes: list[dict[int, _Lane]] = [{} for _ in self.problem.windows]
+        self._tails: dict[int, tuple[Ints, Ints, Floats, Floats]] = {}
         self._steps = self.problem.step
         self._followers: dict[int, list[int]] = {}
         for job, names in self.problem.upgrades.after.items():
@@ -89,6 +90,7 @@ class Board:
 
     def _append(self, job: int, window: int, lane: int, begin: int) -> None:
         upgrades = self.problem.upgrades
+        self._tails.pop(window, None)
         one = self._lanes[window].setdefault(lane, _Lane(self.problem.windows[window].start))
         one.end = begin + int(upgrades.mean_s[job])
         one.mean += int(upgrades.mean_s[job])
@@ -110,6 +112,7 @@ class Board:
             self._runs[group].remove(begin, begin + int(self.problem.upgrades.mean_s[job]))
         self.schedule.window[job] = self.schedule.lane[job] = NOWHERE
         self._lanes[window].pop(lane, None)
+        self._tails.pop(window, None)
         rest = np.nonzero((self.schedule.window == window) & (self.schedule.lane == lane))[0]
         for other in rest[np.argsort(self.schedule.start[rest])].tolist():
             self._append(other, window, lane, int(self.schedule.start[other]))
@@ -166,11 +169,18 @@ class Board:
             return None, reason if late else "its not_before" if early else "the window is over too soon"
         if window.start >= deadline:
             return None, "its deadline"
-        held = ""
-        why = "a blackout" if self.c.blackouts[self.c.signature[job]] else FULL
+        held, why = "", "a blackout"
         for first, last in light(begin, window.end, self.c.blackouts[self.c.signature[job]]):
-            cursor, limit = first, min(last, deadline)
-            while cursor + mean <= limit:
+            limit = min(last, deadline)
+            # What a lane's reserve would run into here.
+            why = "its deadline" if limit == deadline else FULL if limit == window.end else "a blackout"
+            numbers, opens, latest = self._lanes_for(job, which, limit)
+            usable = (opens <= latest) & (latest >= first)
+            if not usable.any():
+                continue
+            cursor = max(first, int(opens[usable].min()))
+            stop = int(latest[usable].max())
+            while cursor <= stop:
                 if cursor + mean > high:
                     return None, reason
                 blocking = self._blocking(job, cursor, cursor + mean)
@@ -178,16 +188,28 @@ class Board:
                     held = self.c.groups[blocking].reason
                     cursor = self._next_end(blocking, cursor)
                     continue
-                lane, opens = self._lane(job, which, cursor, limit)
-                if lane >= 0:
+                fitting = usable & (opens <= cursor) & (latest >= cursor)
+                if fitting.any():
+                    lane = int(numbers[np.argmax(np.where(fitting, opens, -1))])  # the one that waits least
                     return Place(which, lane, cursor), ""
-                # What the lane's reserve would run into; a lane may open up later.
-                why = "its deadline" if limit == deadline else FULL if limit == window.end else "a blackout"
-                if opens <= cursor or opens + mean > limit:
-                    break
-                cursor = opens
+                cursor = int(opens[usable & (opens > cursor)].min(initial=NEVER))
         # A limit that held it at some time says more than what the rest of the window ran into.
         return None, held or why
+
+    def _lanes_for(self, job: int, which: int, limit: int) -> tuple[Ints, Ints, Ints]:
+        """The lanes of a window, an empty one among them if there is any: number, when it opens, and the latest start
+        with which the upgrade's reserve there ends by ``limit``."""
+        if which not in self._tails:
+            window, lanes = self.problem.windows[which], self._lanes[which]
+            rows = [(number, lane.end, lane.mean, lane.variance) for number, lane in lanes.items()]
+            if len(lanes) < window.slots:
+                rows.append((next(n for n in range(window.slots) if n not in lanes), window.start, 0, 0.0))
+            table = np.array(rows, float).reshape(-1, 4)
+            self._tails[which] = (table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
+        numbers, opens, mean, variance = self._tails[which]
+        own, spread = float(self.problem.upgrades.mean_s[job]), float(self.problem.upgrades.spread_s[job])
+        reserve = self.problem.risk.reserves(mean + own, variance + spread**2)
+        return numbers, opens, np.floor(limit + mean - reserve).astype(np.int64)
 
     def _blocking(self, job: int, begin: int, end: int) -> int | None:
         for group in self.c.members[job]:
@@ -199,25 +221,6 @@ class Board:
         ends = self._runs[group].end
         place = bisect_right(ends, after)
         return ends[place] if place < len(ends) else NEVER
-
-    def _lane(self, job: int, which: int, cursor: int, limit: int) -> tuple[int, int]:
-        """The fullest lane that takes the upgrade at ``cursor``; else -1 and the next time at which a lane is free."""
-        window, upgrades, lanes = self.problem.windows[which], self.problem.upgrades, self._lanes[which]
-        mean, variance = int(upgrades.mean_s[job]), float(upgrades.spread_s[job]) ** 2
-        best, waste, opens = -1, NEVER, NEVER
-        for number, lane in lanes.items():
-            if lane.end > cursor:
-                opens = min(opens, lane.end)
-                continue
-            idle = cursor - window.start - lane.mean
-            over = window.start + idle + self.problem.risk.reserve(lane.mean + mean, lane.variance + variance)
-            if over <= limit and cursor - lane.end < waste:
-                best, waste = number, cursor - lane.end
-        if best < 0 and len(lanes) < window.slots:
-            alone = cursor + self.problem.risk.reserve(mean, variance)
-            if alone <= limit:
-                best = next(n for n in range(window.slots) if n not in lanes)
-        return best, opens if opens < NEVER else cursor
 
     def _order_limits(self, job: int) -> tuple[int, int, str]:
         """When the fixed order and dependencies let an upgrade run: not before, over by, and the reason in words."""

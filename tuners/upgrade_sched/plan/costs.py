@@ -51,6 +51,11 @@ def variants(problem: FleetProblem) -> Iterator[tuple[str, FleetProblem]]:
         yield "buffers for risk", replace(problem, upgrades=sure)
 
 
+def quick(planner: Planner) -> bool:
+    """Whether the fleet is small enough to do this without being asked."""
+    return len(planner.problem.upgrades) <= SMALL
+
+
 def constraint_costs(planner: Planner) -> dict[str, Any]:
     """For each constraint the weight scheduled and the bound without it, made as the base line is: by the best of the
     heuristic's policies (one policy for a large fleet), without polishing. The bound here is the combinatorial one."""

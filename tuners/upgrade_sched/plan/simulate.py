@@ -20,6 +20,7 @@ from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.model import NEVER, Floats, Schedule
 from tuners.upgrade_sched.plan.online import Controller
 from tuners.upgrade_sched.plan.verify import Violation, executed_violations
+from tuners.upgrade_sched.types import History
 
 
 def draw(c: Compiled, seed: int) -> Floats:
@@ -28,6 +29,36 @@ def draw(c: Compiled, seed: int) -> Floats:
     mean = upgrades.mean_s.astype(float)
     shape = np.log1p((upgrades.spread_s / mean) ** 2)
     return np.maximum(1.0, mean * np.exp(np.sqrt(shape) * rng.standard_normal(len(mean)) - shape / 2))
+
+
+class Replay:
+    """Durations replayed from a history: each upgrade takes as long as a past one of the same server and type, drawn
+    by ``seed``; else as one of the same type, else as any. Censored records count as long as they ran, which is too
+    short: ``censored`` says how many of the draws are such."""
+
+    def __init__(self, c: Compiled, history: History) -> None:
+        self._history = history
+        upgrades, fleet = c.problem.upgrades, c.problem.fleet
+        by_both: dict[tuple[str, str], list[int]] = {}
+        by_type: dict[str, list[int]] = {}
+        for row, (entity, kind) in enumerate(zip(history.entity.tolist(), history.type.tolist(), strict=True)):
+            by_both.setdefault((entity, kind), []).append(row)
+            by_type.setdefault(kind, []).append(row)
+        everything = list(range(len(history)))
+        self._rows = [
+            by_both.get((fleet.names[server], kind)) or by_type.get(kind) or everything
+            for server, kind in zip(upgrades.server.tolist(), upgrades.type, strict=True)
+        ]
+        known = [(fleet.names[s], k) in by_both for s, k in zip(upgrades.server.tolist(), upgrades.type, strict=True)]
+        of_type = [kind in by_type for kind in upgrades.type]
+        self.same_server, self.same_type = sum(known), sum(of_type)
+        self.censored = 0.0
+
+    def __call__(self, seed: int) -> Floats:
+        rng = np.random.default_rng(seed)
+        rows = np.array([choices[int(rng.integers(len(choices)))] for choices in self._rows])
+        self.censored = float(self._history.censored[rows].mean())
+        return np.maximum(1.0, self._history.duration_s[rows])
 
 
 def controller_of(policy: str, c: Compiled, schedule: Schedule) -> Controller:
@@ -98,10 +129,12 @@ def simulate(
     repeats: int = 20,
     seed: int = 0,
     actual: Mapping[str, float] | None = None,
+    replay: Replay | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Each policy on the same durations: means over ``repeats`` draws, with the range from the 2.5th to the 97.5th
-    percentile. ``actual`` (upgrade -> seconds) replaces the draw where it knows an upgrade."""
+    percentile. ``replay`` draws from a history instead of the predictions; ``actual`` (upgrade -> seconds) replaces
+    the draw where it knows an upgrade."""
     index = c.problem.upgrades.index
     known = {index[name]: value for name, value in (actual or {}).items() if name in index}
     all_known = len(known) == len(c.problem.upgrades)
@@ -110,13 +143,18 @@ def simulate(
     for policy in policies:
         plays = []
         for turn in range(times):
-            seconds = draw(c, seed + turn)
+            seconds = replay(seed + turn) if replay else draw(c, seed + turn)
             for job, value in known.items():
                 seconds[job] = value
             plays.append(play(c, controller_of(policy, c, schedule), seconds))
         rows.append(_row(policy, plays))
         note(f"{policy}: {rows[-1]['completed']} completed")
-    measured = f"{len(known)} measured, the rest drawn" if known else "drawn from the predictions"
+    source = "drawn from the predictions"
+    if replay:
+        count = len(c.problem.upgrades)
+        source = f"replayed from a history ({replay.same_server} of {count} by server and type"
+        source += f", {replay.same_type} by type; {replay.censored:.1%} cut off)"
+    measured = f"{len(known)} measured, the rest {source}" if known else source
     return {
         "repeats": times,
         "durations": "measured" if all_known else measured,

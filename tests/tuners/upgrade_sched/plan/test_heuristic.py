@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tuners.upgrade_sched.plan.bench import bench, random_fleet
 from tuners.upgrade_sched.plan.bound import upper_bound
+from tuners.upgrade_sched.plan.explain import reasons
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import Policy, build
 from tuners.upgrade_sched.plan.model import FleetProblem
@@ -40,3 +42,47 @@ def test_no_constraint_is_ever_violated(problem: FleetProblem) -> None:
 @settings(max_examples=400, deadline=None, suppress_health_check=RELAXED)
 def test_no_constraint_is_ever_violated_in_larger_fleets(problem: FleetProblem) -> None:
     check(problem)
+
+
+def test_the_same_input_gives_the_same_schedule() -> None:
+    c = compile_problem(random_fleet(1500, seed=3))
+    first, second = build(c), build(compile_problem(random_fleet(1500, seed=3)))
+    assert first.window.tolist() == second.window.tolist()
+    assert first.start.tolist() == second.start.tolist()
+
+
+@pytest.mark.parametrize("load", [0.5, 0.9, 1.2, 3.0])
+def test_large_fleets_come_close_to_the_bound(load: float) -> None:
+    row = bench(10_000, seed=1, load=load)
+    assert row["violations"] == 0
+    assert row["gap_percent"] < 2.5
+    assert row["cpu_seconds"] < 5  # it takes a fifth of a second; a shared machine may be slower
+
+
+@pytest.mark.slow
+def test_cost_grows_about_linearly() -> None:
+    small, large = bench(20_000, check=False), bench(160_000, check=False)
+    assert large["cpu_seconds"] < 2.5 * 8 * small["cpu_seconds"]
+    assert large["gap_percent"] < 2.5
+
+
+def test_what_cannot_run_is_told_apart_and_nothing_is_dropped() -> None:
+    problem = random_fleet(200, seed=5)
+    problem.upgrades.mean_s[:3] = 30 * 3600
+    c = compile_problem(problem)
+    schedule = build(c)
+    assert not schedule.placed[:3].any()
+    assert all(c.why_not[job].startswith("longer than any window") for job in range(3))
+    rows = reasons(c, schedule)
+    assert len(rows) == int((~schedule.placed).sum())
+    assert [row["kind"] for row in rows if row["upgrade"] in problem.upgrades.ids[:3]] == ["impossible"] * 3
+
+
+def test_priorities_decide_who_is_left_out() -> None:
+    problem = random_fleet(3000, seed=2, load=2.0)
+    schedule = build(compile_problem(problem))
+    weight = problem.upgrades.weight
+    shares = [schedule.placed[weight == level].mean() for level in (1, 3, 5)]
+    assert shares[0] < shares[1] < shares[2]
+    mean_window = [schedule.window[schedule.placed & (weight == level)].mean() for level in (2, 5)]
+    assert mean_window[1] < mean_window[0]
