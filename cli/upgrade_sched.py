@@ -65,13 +65,13 @@ def backtest(
     baselines: Annotated[
         str, typer.Option(help="Of cutoff:M, timeout:M, per-type-mean, median-N, p95, squared-error, oracle.")
     ] = "cutoff:60,per-type-mean,median-10,squared-error,oracle",
-    cost_ratio: Annotated[float, typer.Option(min=0.1, help="Cost of a minute of overrun over an idle one.")] = 2,
+    cost_ratio: Annotated[float, typer.Option(min=0.1, max=1000, help="Cost of overrun over idle time.")] = 2,
     trials: Annotated[int, typer.Option(min=0, help="Trials of the search for each split and load.")] = 16,
     windows: Annotated[int, typer.Option(min=4, help="At most N windows for each split and load.")] = 120,
     models: Annotated[
         str, typer.Option(help="Duration models to fit: history, squared, asymmetric, survival, quantiles, bins.")
     ] = "history,squared,asymmetric,survival,quantiles,bins",
-    seed: Annotated[int, typer.Option(help="Draws windows and resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Draws windows and resamples.")] = 0,
     max_minutes: Annotated[float, typer.Option(min=0, help="Stop selecting after so many (0: no limit); exit 3.")] = 0,
     max_evaluations: Annotated[int, typer.Option(min=0, help="At most N evaluations (0: no limit); exit 3.")] = 0,
     resume: Annotated[str | None, typer.Option(help="Carry on a run: its id, or latest.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,10 @@ def execute(options: Options) -> int:
     # What is wrong with the command line is said before anything is read.
     loads, models = _loads(options.loads), _models(options.models)
     baselines = parse_baselines(options.baselines)
+    numbers = {"window": options.window_minutes, "cost-ratio": options.cost_ratio, "max-minutes": options.max_minutes}
+    for name, value in numbers.items():
+        if math.isnan(value):  # the ranges of the options let it pass
+            raise InputError(f"--{name} is not a number", mend="Give one.")
 
     from cli.halting import halt_on_signals
     from cli.kernelgen_files import check_writable_file, write_all

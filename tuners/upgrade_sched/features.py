@@ -17,6 +17,9 @@ from tuners.upgrade_sched.types import Floats, History
 RECENT = 10  # how many of the latest records the largest and the typical one are taken over
 MOST_COLUMNS = 5  # of each kind that take part in keys, so that a wide history stays affordable
 STATISTICS = ("count", "last", "before_last", "mean", "spread", "recent_mean", "recent_max", "cut_share", "age")
+# Upgrades decided on together: by entity, by the finest key, due in the same minute (of any and of the same entity);
+# how long after the decision this one is due, and how long after the last one of its entity.
+CROWD = ("together_entity", "together_finest", "together_minute", "together_minute_entity", "due_in", "due_after")
 _DAY = 86_400.0
 _GRAIN = 2.0**20  # running sums are kept in units of one over this; a power of two, so that scaling is exact
 
@@ -53,7 +56,7 @@ class FeaturePlan:
     def names(self) -> list[str]:
         """The features in the order of the matrix's columns."""
         by_key = [f"{key.name}:{statistic}" for key in self.keys for statistic in STATISTICS]
-        return [*by_key, *(f"number:{name}" for name in self.numbers), "hour", "weekday"]
+        return [*by_key, *(f"number:{name}" for name in self.numbers), "hour", "weekday", *CROWD]
 
 
 def plan_features(history: History) -> FeaturePlan:
@@ -230,10 +233,33 @@ class HistoryIndex:
             )
         )
 
-    def matrix(self, rows: NDArray[np.int64], at: Floats) -> NDArray[np.float32]:
-        """The features of ``rows`` as known at ``at``, one row each, columns as ``plan.names``; NaN: not known."""
+    def crowd(self, rows: NDArray[np.int64], at: Floats) -> Floats:
+        """The ``CROWD`` of each row: what is decided on at the same moment, as a batch of equal upgrades is rarely like
+        a single one. Counts are of ``rows`` alone, so give all that are decided on together."""
+        _, moment = np.unique(at, return_inverse=True)
+        minute = (self.history.submit[rows] // 60).astype(np.int64)
+        entity = self.codes(Key(("entity",)))[rows]
+        finest = self.codes(self.plan.chain[0])[rows]
+        counts = []
+        for groups in ((moment, entity), (moment, finest), (minute,), (minute, entity)):
+            joint = np.zeros(len(rows), dtype=np.int64)
+            for part in groups:
+                joint = np.unique(joint * (part.max(initial=0) + 1) + part, return_inverse=True)[1]
+            counts.append(np.bincount(joint)[joint] if len(rows) else np.zeros(0))
+        due = self.history.submit[rows]
+        order = np.lexsort((due, entity))
+        same = entity[order][1:] == entity[order][:-1]
+        gap = np.full(len(rows), _DAY * 30)
+        gap[order[1:][same]] = np.diff(due[order])[same]
+        return np.log1p(np.column_stack((*counts, np.maximum(due - at, 0.0), np.maximum(gap, 0.0))))
+
+    def matrix(self, rows: NDArray[np.int64], at: Floats, crowd: Floats | None = None) -> NDArray[np.float32]:
+        """The features of ``rows`` as known at ``at``, one row each, columns as ``plan.names``; NaN: not known.
+        ``crowd`` is that of ``rows``, where they are not all that are decided on together."""
+        if crowd is None:
+            crowd = self.crowd(rows, at)
         blocks = [self.statistics(key, rows, at) for key in self.plan.keys]
         numbers = [self.history.numbers[name][rows] for name in self.plan.numbers]
         # When the upgrade is due is part of the question, not of the answer; only a start is not known before.
         clock = [(at % _DAY) / 3600.0, (at // _DAY + 4) % 7]
-        return np.column_stack((*blocks, *numbers, *clock)).astype(np.float32)
+        return np.column_stack((*blocks, *numbers, *clock, crowd)).astype(np.float32)

@@ -53,7 +53,7 @@ class History:
     """Records as columns, in the order in which they were due (``submit``); ``len`` is the number of records.
 
     ``numbers`` holds features that are numbers (NaN: not given), ``texts`` those that are words ("" : not given).
-    Build it with ``tuners.upgrade_sched.data.from_records`` or by reading a file.
+    Build it with ``tuners.upgrade_sched.history.build.from_records`` or by reading a file.
     """
 
     entity: NDArray[np.str_]

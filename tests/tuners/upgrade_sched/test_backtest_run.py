@@ -25,7 +25,7 @@ REQUEST = Request(
 
 @pytest.fixture(scope="module")
 def made() -> History:
-    return history(1500, censored=0.05)
+    return history(1200, censored=0.05)
 
 
 def ran(request: Request, made: History, state: Path, resume: str | None = None) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def test_each_split_selects_for_itself(report: dict[str, Any]) -> None:
     assert [(s["split"], s["load"]) for s in report["selections"]] == [(1, 1.5), (1, 3.0), (2, 1.5), (2, 3.0)]
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_report(report: dict[str, Any], made: History, tmp_path: Path) -> None:
     assert ran(REQUEST, made, tmp_path) | {"run": ""} == report | {"run": ""}
 

@@ -16,7 +16,7 @@ from sysmith_errors import InputError
 from tuners.upgrade_sched.backtest.demand import Demand, cut_windows, opening_times
 from tuners.upgrade_sched.backtest.policies import Chances, chances
 from tuners.upgrade_sched.durations.base import GRID, Query
-from tuners.upgrade_sched.durations.fit import FAMILIES, Durations, fit, learnable
+from tuners.upgrade_sched.durations.fit import FAMILIES, Durations, fit
 from tuners.upgrade_sched.features import HistoryIndex, plan_features
 from tuners.upgrade_sched.siblings import group_codes, normal_scores
 from tuners.upgrade_sched.types import History
@@ -40,7 +40,7 @@ class Setup:
     most_windows: int = 120
     seed: int = 0
     families: tuple[str, ...] = FAMILIES
-    threads: int = 1
+    threads: int = 1  # xgboost waits by spinning: on busy machines more threads take many times longer
 
 
 def choose_slots(history: History, window_s: float, load: float, splits: int) -> int:
@@ -115,15 +115,15 @@ class Blocks:
             rows = rows[history.end[rows] < begin]
             middle = sorted(s.loads)[len(s.loads) // 2]
             at = opening_times(history, rows, s.window_s, s.slots, middle)
-            kept = np.isin(rows, learnable(rows, s.seed))
             self._fits[block] = fit(
                 self.index,
-                rows[kept],
-                at[kept],
+                rows,
+                at,
                 cost_ratio=s.cost_ratio,
                 longest_s=s.window_s,
                 names=s.families if block == 0 else self.carried(),
                 threads=s.threads,
+                seed=s.seed,
             )
         return self._fits[block]
 

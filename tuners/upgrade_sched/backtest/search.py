@@ -204,4 +204,10 @@ class Search:
 
 
 def _inside(payload: Mapping[str, Any], space: Mapping[str, Any]) -> bool:
-    return all(space[name]._contains(space[name].to_internal_repr(value)) for name, value in payload.items())
+    """Whether the search could have asked for ``payload`` itself; what others proposed may lie outside."""
+
+    def fits(name: str, value: Any) -> bool:
+        one = space[name]
+        return value in one.choices if hasattr(one, "choices") else one.low <= value <= one.high
+
+    return all(fits(name, value) for name, value in payload.items())

@@ -30,8 +30,9 @@ class Query:
     matrix: NDArray[np.float32]
 
     @classmethod
-    def of(cls, index: HistoryIndex, rows: NDArray[np.int64], at: Floats) -> Query:
-        return cls(index, rows, at, index.matrix(rows, at))
+    def of(cls, index: HistoryIndex, rows: NDArray[np.int64], at: Floats, crowd: Floats | None = None) -> Query:
+        """``crowd``: see ``HistoryIndex.matrix``."""
+        return cls(index, rows, at, index.matrix(rows, at, crowd))
 
     def part(self, where: Any) -> Query:
         """The upgrades of ``where`` (a slice, a mask or positions)."""

@@ -52,7 +52,7 @@ class _Boosted:
     name = ""
     rounds = 80
 
-    def __init__(self, *, threads: int = 2) -> None:
+    def __init__(self, *, threads: int = 1) -> None:
         self.threads = threads
         self.booster: Any = None
 
@@ -79,7 +79,7 @@ class _Boosted:
 class _Score(_Boosted):
     """A family that gives one number; its distribution is that of the outcomes of like numbers."""
 
-    def __init__(self, *, threads: int = 2) -> None:
+    def __init__(self, *, threads: int = 1) -> None:
         super().__init__(threads=threads)
         self.edges = np.zeros(0)
         self.table = np.zeros((len(GRID), 1))
@@ -138,7 +138,7 @@ class Asymmetric(_Score):
 
     name = "asymmetric"
 
-    def __init__(self, level: float, *, threads: int = 2) -> None:
+    def __init__(self, level: float, *, threads: int = 1) -> None:
         super().__init__(threads=threads)
         self.level = level
 
@@ -205,7 +205,7 @@ class Bins(_Boosted):
     rounds = 40
     intervals = 16
 
-    def __init__(self, *, threads: int = 2) -> None:
+    def __init__(self, *, threads: int = 1) -> None:
         super().__init__(threads=threads)
         self.edges = np.zeros(0)
 

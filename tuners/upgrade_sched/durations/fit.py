@@ -89,15 +89,19 @@ def fit(
     cost_ratio: float,
     longest_s: float,
     names: Sequence[str] = FAMILIES,
-    threads: int = 2,
+    threads: int = 1,
+    seed: int = 0,
 ) -> Durations:
-    """Fit the families ``names`` to ``rows`` (oldest first), each decided on at ``at`` (Unix seconds).
+    """Fit the families ``names`` to ``rows`` (oldest first), each decided on at ``at`` (Unix seconds); of more than
+    ``MOST_RECORDS`` to those that ``learnable`` picks by ``seed``.
 
     The families are chosen by what a prediction at the critical fractile of ``cost_ratio`` costs on the records held
     back, durations counted up to ``longest_s``: beyond it an upgrade is lost however much longer it takes.
     """
-    query = Query.of(index, rows, at)
-    cut = max(1, round(len(rows) * (1 - HELD_BACK)))
+    crowd = index.crowd(rows, at)  # of all rows: what is decided on together must not be thinned out
+    kept = learnable(np.arange(len(rows)), seed)
+    query = Query.of(index, rows[kept], at[kept], crowd[kept])
+    cut = max(1, round(len(query.rows) * (1 - HELD_BACK)))
     older, latest = query.part(slice(0, cut)), query.part(slice(cut, None))
     fitted = Durations(index, cost_ratio)
     for name in names if (~older.censored).sum() >= FEWEST_TO_GROW else ("history",):

@@ -21,7 +21,7 @@ from agents.artifacts import write_atomic
 from agents.protocols import canonical_json
 from sysmith_errors import InputError
 from tuners.upgrade_sched.durations.base import GRID
-from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES, Durations, fit, learnable, new_family
+from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES, Durations, fit, new_family
 from tuners.upgrade_sched.features import FeaturePlan, HistoryIndex, Key, plan_features
 from tuners.upgrade_sched.siblings import Likeness
 from tuners.upgrade_sched.types import Floats, History, Prediction, Upgrade
@@ -98,8 +98,8 @@ def fit_history(
         raise InputError(f"{history.source or 'the history'}: there is no record in it", mend="Give a longer history.")
     plan = plan_features(history)
     index = HistoryIndex(history, plan)
-    rows = learnable(np.arange(len(history)), 0)
-    at = history.submit[rows]
+    rows = np.arange(len(history))
+    at = history.submit
     durations = fit(index, rows, at, cost_ratio=cost_ratio, longest_s=longest_s, names=names, threads=threads)
     return FittedModel(durations, plan, name)
 
