@@ -11,6 +11,7 @@ from kernelgen.compile.result import CompileResult
 from kernelgen.compile.sandboxed import SandboxedCompiler
 from kernelgen.compile.specialisation import Specialisation
 from kernelgen.compile.targets import Target
+from sysmith_errors import Interrupted
 
 
 class Compiler:
@@ -20,6 +21,7 @@ class Compiler:
         self.targets = [target for target in targets if target.compiles]
         self._cache = cache
         self._workers = SandboxedCompiler(jobs, allow_unsandboxed=allow_unsandboxed)
+        self._closed = False
         self._known: dict[tuple[str, str, str], CompileResult] = {}
         for target in self.targets:
             target.check_available()
@@ -27,12 +29,17 @@ class Compiler:
     def compile(
         self, sources: Mapping[str, str], specialisations: Mapping[str, Sequence[Any]]
     ) -> dict[str, dict[str, CompileResult]]:
-        """Return overload -> {"<target> <specialisation key>": result} for all in ``specialisations`` (JSON)."""
+        """Return overload -> {"<target> <specialisation key>": result} for all in ``specialisations`` (JSON).
+
+        Raises Interrupted when the compiler was closed meanwhile: what its dead servers left undone is no failure.
+        """
         found: dict[str, dict[str, CompileResult]] = {}
         for overload, raw in specialisations.items():
             if overload in sources:
                 wanted = [Specialisation.from_json(item) for item in raw]
                 found[overload] = self._one(overload, sources[overload], wanted)
+                if self._closed:
+                    raise Interrupted(f"the run ended before {overload} was compiled")
         return found
 
     def _one(self, overload: str, source: str, wanted: Sequence[Specialisation]) -> dict[str, CompileResult]:
@@ -55,5 +62,6 @@ class Compiler:
         return results
 
     def close(self) -> None:
-        """End the compile servers."""
+        """End the compile servers; compilations in flight are abandoned."""
+        self._closed = True
         self._workers.close()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from kernelgen.evaluate.judge import HASH_SEED, judge_in_process, start_process
 from kernelgen.evaluate.verdict import Verdict
-from sysmith_errors import InternalFault
+from sysmith_errors import InternalFault, Interrupted
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -56,7 +56,8 @@ class JudgePool:
         return pool
 
     def judge(self, name: str, dtypes: Sequence[str], sources: Mapping[str, str], limit: int | None) -> Verdict:
-        """Judge one operator; blocks. Raises InternalFault when its judging process died twice."""
+        """Judge one operator; blocks. Raises InternalFault when its judging process died twice, and Interrupted when
+        the pool was closed meanwhile."""
 
         def ask(pool: ProcessPoolExecutor) -> Verdict:
             future: Future[dict[str, Any]] = pool.submit(judge_in_process, name, dtypes, sources, limit)
@@ -79,7 +80,9 @@ class JudgePool:
                     if self._pool is pool and not self._closed:
                         pool.shutdown(wait=False, cancel_futures=True)
                         self._pool = self._start()
-                if attempt == 2 or self._closed:
+                if self._closed:  # says nothing about the operator, so no trial may be made of it
+                    raise Interrupted(f"the run ended before it {what}") from None
+                if attempt == 2:
                     raise InternalFault(f"the process that {what} died twice") from None
         raise AssertionError("unreachable")
 
