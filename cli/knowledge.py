@@ -43,6 +43,10 @@ def add(
             help="Format of the files where the name does not say: markdown, html, pdf, man, rst, docbook, text.",
         ),
     ] = "",
+    embedding: Annotated[
+        str,
+        typer.Option(help="Embedding of a new store: minilm (the default where it is installed) or lsa (built in)."),
+    ] = "",
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
@@ -57,7 +61,7 @@ def add(
     if format_ and format_ not in FORMATS:
         raise InputError(f"--format {format_!r} is not known", mend=f"Choose one of {', '.join(FORMATS)}.")
     store = _open(state)
-    done = store.add(paths, format_=format_ or None)
+    done = store.add(paths, format_=format_ or None, embedding_name=embedding or None)
     counts = store.counts()
     if as_json:
         rows = [
@@ -103,7 +107,7 @@ def remove(
 @app.command()
 def rebuild(
     embedding: Annotated[
-        str, typer.Option(help="Change to this embedding: lsa (built in) or minilm (needs its package).")
+        str, typer.Option(help="Change to this embedding: minilm (needs its package) or lsa (built in).")
     ] = "",
     state: State = Path(".sysmith"),
     as_json: Json = False,
@@ -127,7 +131,10 @@ def search(
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
-    """Show the passages that answer a question, each with its citation. Exit code 1: none shares a word with it."""
+    """Show the passages that answer a question, each with its citation. Exit code 1: none shares a word with it.
+
+    What stands nearby in the same section is not shown but named in a line "also".
+    """
     found = _open(state).search(question, top, source or None, method)  # type: ignore[arg-type]  # search checks it
     if as_json:
         rows = [asdict(passage) | {"citation": passage.citation} for passage in found]
@@ -136,7 +143,8 @@ def search(
         for number, passage in enumerate(found, 1):
             lines = passage.text.split("\n")
             shown = lines if full or len(lines) <= _LINES else [*lines[: _LINES - 1], "..."]
-            typer.echo("\n".join([f"[{number}] {passage.citation}", *(f"    {line}" for line in shown), ""]))
+            also = [f"    also: {', '.join(passage.also)}"] if passage.also else []
+            typer.echo("\n".join([f"[{number}] {passage.citation}", *(f"    {line}" for line in shown), *also, ""]))
     if not found:
         typer.echo(f"nothing was found for {question!r}", err=True)
         raise typer.Exit(1)

@@ -56,6 +56,13 @@ def make(name: str) -> Embedding:
     raise InputError(f"--embedding {name!r} is not known", mend=f"Choose one of {', '.join(NAMES)}.")
 
 
+def preferred() -> str:
+    """The name of the best embedding that is installed: what a new store uses."""
+    from knowledge.minilm import installed
+
+    return "minilm" if installed() else "lsa"
+
+
 class Lsa:
     """Latent semantic analysis: tf-idf over search terms, reduced by a truncated SVD (Deerwester et al., 1990).
 

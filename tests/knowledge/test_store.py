@@ -110,6 +110,45 @@ def test_a_manual_that_becomes_another_one_is_counted_once(manuals: Path, state:
     assert names(state) == ["manuals/cache.md"]
 
 
+def test_the_embedding_is_chosen_with_the_first_manual(
+    manuals: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("knowledge.embedding.make", lambda name: Pretrained())
+    monkeypatch.setattr("knowledge.embedding.preferred", lambda: "minilm")
+    KnowledgeStore.open(state).add([manuals / "net.md"])
+    assert KnowledgeStore.open(state).embedding == "minilm"
+    with pytest.raises(InputError, match="--embedding lsa: the manuals here are embedded by minilm"):
+        KnowledgeStore.open(state).add([manuals / "cache.md"], embedding_name="lsa")
+    assert names(state) == ["net.md"]
+    # What is installed later changes no store that holds manuals.
+    monkeypatch.setattr("knowledge.embedding.preferred", lambda: "lsa")
+    KnowledgeStore.open(state).add([manuals / "cache.md"])
+    assert KnowledgeStore.open(state).embedding == "minilm"
+
+
+def test_an_unknown_embedding_is_refused_before_anything_is_stored(manuals: Path, state: Path) -> None:
+    with pytest.raises(InputError, match="'magic' is not known"):
+        KnowledgeStore.open(state).add([manuals], embedding_name="magic")
+    assert not (state / "knowledge").exists()
+
+
+def test_an_answer_holds_distinct_places(tmp_path: Path, state: Path) -> None:
+    long = "\n\n".join(f"The cache keeps pages, part {n}. " + "Words that say little. " * 40 for n in range(6))
+    (tmp_path / "a.md").write_text(f"# Guide\n\n## Pages\n\n{long}\n\n## Ages\n\nHow long the cache keeps pages.\n")
+    store = KnowledgeStore.open(state)
+    store.add([tmp_path / "a.md"])
+    assert len(store.rows()) == 7
+    found = store.search("how does the cache keep pages", 5, method="bm25")
+    sections = [p.section for p in found]
+    assert sections.count("Guide > Ages") == 1
+    assert sections.count("Guide > Pages") == 2  # what is further away is another place
+    folded = [place for p in found for place in p.also]
+    assert folded
+    assert not {p.citation.split(" ")[0] for p in found} & set(folded)
+    lines = (tmp_path / "a.md").read_text().splitlines()
+    assert all(lines[int(place.split(":")[1]) - 1].startswith("The cache keeps") for place in folded)
+
+
 def test_remove_by_name_pattern_and_id(manuals: Path, state: Path) -> None:
     store = KnowledgeStore.open(state)
     store.add([manuals])
@@ -221,7 +260,7 @@ def build(*arguments):
     print("building", flush=True)
     time.sleep(30)
 store.build = build
-store.KnowledgeStore.open(Path(sys.argv[1])).add([Path(sys.argv[2])])
+store.KnowledgeStore.open(Path(sys.argv[1])).add([Path(sys.argv[2])], embedding_name="lsa")
 """
 
 
