@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -21,7 +22,18 @@ from sysmith_errors import BudgetExhausted, InputError
 from .llm_helpers import Calm, Point, asking
 from .openai_server import OpenAIServer, Reply, Script
 
-pytestmark = pytest.mark.slow  # importing litellm alone takes seconds
+pytestmark = [
+    pytest.mark.slow,  # importing litellm alone takes seconds
+    # litellm's pooled connections are closed by the garbage collector, which warns of each
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _connections_collected() -> Iterator[None]:
+    yield
+    gc.collect()  # here, where their warnings are expected, not in another test
+
 
 GOOD = Reply('{"x": 1.5}')
 MODEL = "openai/toy-model"

@@ -76,11 +76,16 @@ with EventLog(folder / "events.jsonl") as log:
         asker = LLMProposer(llm, problem=problem.name, budget=own, build=build_for(problem.name),
             answer=Point, read=read, most=20)
         result = run_loop(problem, Parts(), [asker], Parts(), log=log, budget=own, stop=budget_spent())
-        return problem.name, [t.proposal.payload["x"] for t in result.trials], own.spent.dollars
+        # A problem that the log shows as finished is returned as it ended, and its own budget is not used again.
+        over = not own.spent.calls
+        return problem.name, [t.proposal.payload["x"] for t in result.trials], None if over else own.spent.dollars
     done = list(run_many([Problem(n) for n in "abc"], one, jobs=3))
-    total = cost_report(log.all()).total
+    report = cost_report(log.all())
+    total = report.total
+    booked = {row.problem: row.dollars for row in report.by_problem()}
     print(json.dumps({"points": {n: xs for n, xs, _ in sorted(done)}, "spent": run.spent.dollars,
-                      "each": sum(d for _, _, d in done), "report": total.dollars, "calls": run.spent.calls}))
+                      "each": {n: [d, booked[n]] for n, _, d in done if d is not None},
+                      "report": total.dollars, "calls": run.spent.calls}))
 """
 
 
@@ -148,7 +153,9 @@ def test_a_run_killed_at_random_ends_as_one_left_alone_and_repeats_no_paid_call(
 
     # 60 calls at what the model counted, and each lost one at what was reserved; in all three books.
     reserved = sum(event.data["cost"]["dollars"] for event in events if event.kind == LLM_FAILED)
-    for name in ("spent", "each", "report"):
+    for own, booked in result["each"].values():
+        assert own == pytest.approx(booked, abs=1e-12)
+    for name in ("spent", "report"):
         assert result[name] == pytest.approx(60 * 120e-6 + reserved, abs=1e-12), name
     assert result["calls"] == 60 + sum(lost.values())
 
