@@ -23,7 +23,7 @@ def stand_in(place: Path, script: str) -> list[str]:
     for stamp in (".torch", ".installed"):
         (folder / stamp).touch()
         time.sleep(0.02)
-    return ["make", "--no-print-directory", "-C", str(ROOT), f"VENV={folder}"]
+    return ["make", "--no-print-directory", "-C", str(ROOT), f"VENV={folder}", "ARGS="]
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 0), (2, 2), (3, 2), (4, 2), (130, 2)])
