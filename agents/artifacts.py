@@ -6,42 +6,15 @@ the caller's own that begin with ``$`` are doubled to ``$$``, so no value can be
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from sysmith_errors import InputError
+from sysmith_files import fsync_dir, write_atomic
 
 INLINE_CHARACTERS = 4096
 _REFERENCE = "$artifact"
-
-
-def fsync_dir(path: Path) -> None:
-    """Make the names in a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one whole. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:  # also on KeyboardInterrupt: no half-written file stays behind
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    fsync_dir(path.parent)
 
 
 class ArtifactStore:

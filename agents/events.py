@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from agents.artifacts import ArtifactStore, fsync_dir
+from agents.artifacts import ArtifactStore
 from agents.protocols import canonical_json
 from sysmith_errors import InputError, InternalFault, SysmithError
+from sysmith_files import fsync_dir
 
 SCHEMA_VERSION = 1
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from agents.artifacts import fsync_dir, write_atomic
 from agents.events import EventLog
 from sysmith_errors import InputError
+from sysmith_files import fsync_dir, write_atomic
 
 SCHEMA_VERSION = 1
 LATEST = "latest"
@@ -204,6 +204,12 @@ def _same(info: RunInfo, what: str, was: Mapping[str, Any], now: Mapping[str, An
                 f"run {info.id} was started with {what} {name}: {old}, and now it is {new}",
                 mend="Resume with what it was started with, or start a new run.",
             )
+
+
+def is_open_here(path: Path) -> bool:
+    """Whether this process has the run in folder ``path`` open for writing."""
+    with _open_here_guard:
+        return path.resolve() in _open_here
 
 
 class _Lock:

@@ -10,10 +10,10 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from agents.artifacts import write_atomic
 from agents.llm.secrets import Redactor
 from agents.run_reading import EVENTS, RunView
 from sysmith_errors import InputError
+from sysmith_files import write_atomic
 
 SCHEMA_VERSION = 1
 ARCHIVES = (".tar.gz", ".tgz")
@@ -34,16 +34,7 @@ def run_document(run: RunView, *, redact: bool = True) -> dict[str, Any]:
         "fault": run.info.fault,
         "options": dict(run.info.options),
         "versions": dict(run.info.versions),
-        "events": [
-            {
-                "seq": event.seq,
-                "time": event.time,
-                "kind": event.kind,
-                "problem": event.problem,
-                "data": run.unpack_leniently(dict(event.data)),
-            }
-            for event in run.events
-        ],
+        "events": [run.event_document(event) for event in run.events],
     }
     return dict(Redactor.of_environment().value(document)) if redact else document
 

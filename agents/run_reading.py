@@ -86,6 +86,16 @@ class RunView:
                 return [self.unpack_leniently(value) for value in data]
             return f"[{error.message}]"
 
+    def event_document(self, event: Event) -> dict[str, Any]:
+        """An event as plain JSON, its texts in place."""
+        return {
+            "seq": event.seq,
+            "time": event.time,
+            "kind": event.kind,
+            "problem": event.problem,
+            "data": self.unpack_leniently(dict(event.data)),
+        }
+
     def problem(self, name: str) -> ProblemView:
         """Raises InputError for a name the run does not know."""
         if name not in self.problems:

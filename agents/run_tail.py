@@ -8,9 +8,8 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 
-from agents import run_dir
 from agents.events import Event, read_events
-from agents.run_dir import RunInfo
+from agents.run_dir import RunInfo, is_open_here
 from agents.run_reading import EVENTS
 
 POLL_S = 0.2
@@ -19,7 +18,7 @@ _FLOCK = "hhqqi"  # struct flock of Linux on 64-bit processors: type, whence, st
 
 def is_live(info: RunInfo) -> bool:
     """Whether some process has the run open for writing. It asks about the lock without taking it."""
-    if info.path.resolve() in run_dir._open_here:  # to open and close the file here would give the lock up (POSIX)
+    if is_open_here(info.path):  # to open and close the file here would give the lock up (POSIX)
         return True
     try:
         handle = os.open(info.path / "lock", os.O_RDWR)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from cli.halting import halt_on_signals
 from cli.kernelgen_files import check_writable_file, check_writable_folder, read_report, write_all
 from cli.progress import Progress
 from sysmith_errors import Interrupted
@@ -125,7 +121,7 @@ def _run(
     began, progress = time.monotonic(), Progress()
     outcomes = []
     interrupted = False
-    with _halt_on_signals() as halt:
+    with halt_on_signals() as halt:
         run = KernelRun(options, facts, folder, say=_say, halt=halt)
         try:
             progress.start(len(options.names), f"run {folder.info.id}, {options.jobs} jobs")
@@ -192,23 +188,3 @@ def _exit_code(report: dict[str, Any], out_of_budget: str) -> int:
     if report["lost"] is not None:
         return 1 if report["lost"] else 0
     return 0 if not report["not_judged"] and all(operator["passed"] for operator in report["operators"]) else 1
-
-
-@contextlib.contextmanager
-def _halt_on_signals() -> Iterator[threading.Event]:
-    """Make ^C and SIGTERM set the event, so that a run ends in good order; a second one ends it at once."""
-    halt = threading.Event()
-
-    def stop(number: int, frame: Any) -> None:
-        if halt.is_set():
-            raise KeyboardInterrupt
-        halt.set()
-        # A write of its own: the interrupted code may be in the middle of one to the same stream.
-        os.write(2, b"\nsysmith: stopping; what is done is kept (^C again to stop at once)\n")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield halt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -102,16 +102,7 @@ def _costs(report: Mapping[str, Any]) -> list[str]:
 
 def problem_document(run: RunView, view: ProblemView) -> dict[str, Any]:
     """What ``runs show --problem`` prints with ``--json``: every event with its texts in place."""
-    rows = [
-        {
-            "seq": e.seq,
-            "time": e.time,
-            "kind": e.kind,
-            "problem": e.problem,
-            "data": run.unpack_leniently(dict(e.data)),
-        }
-        for e in view.events
-    ]
+    rows = [run.event_document(event) for event in view.events]
     head = {"schema_version": SCHEMA_VERSION, "id": run.info.id, "problem": view.name, "status": view.status}
     return head | {"fault": run.info.fault, "options": dict(run.info.options), "events": rows}
 

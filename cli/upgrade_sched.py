@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import upgrade_sched_plan
+from sysmith_errors import InputError
 
 app = typer.Typer(
     help="Learn how long upgrades take, and fit them into maintenance windows.",
@@ -25,14 +26,40 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out records tha
 
 
 @app.command()
-def check(history: HistoryFile, mapping: MappingFile = None, form: Format = "", as_json: Json = False) -> None:
-    """Check a history: every problem with file, line and field. Exit 0 if there is none, else 2."""
-    from cli.upgrade_sched_history import render_check
-    from tuners.upgrade_sched.check import check_history
+def check(
+    history: Annotated[
+        Path | None, typer.Argument(metavar="[HISTORY]", help="Past upgrades; .gz, .xz and .bz2 are unpacked.")
+    ] = None,
+    mapping: MappingFile = None,
+    form: Format = "",
+    fleet: Annotated[Path | None, upgrade_sched_plan.FLEET] = None,
+    windows: Annotated[Path | None, upgrade_sched_plan.WINDOWS] = None,
+    upgrades: upgrade_sched_plan.Upgrades = None,
+    constraints: upgrade_sched_plan.Rules = None,
+    durations: upgrade_sched_plan.Durations = None,
+    timezone: upgrade_sched_plan.Timezone = "UTC",
+    as_json: Json = False,
+) -> None:
+    """Check a history, the files of a plan, or both: every problem with file, line and field.
 
-    report = check_history(history, mapping, form)
-    typer.echo(render_check(report, as_json=as_json))
-    raise typer.Exit(2 if report.problems else 0)
+    With a history the upgrades of a plan need no durations of their own. Exit 0 if there is none, else 2.
+    """
+    from cli.upgrade_sched_history import render_check
+    from tuners.upgrade_sched.check import check_history, check_plan_files
+    from tuners.upgrade_sched.plan.load import Sources
+
+    report = check_history(history, mapping, form) if history else None
+    others = {"--upgrades": upgrades, "--constraints": constraints, "--durations": durations}
+    planned = None
+    if fleet and windows:
+        sources = Sources(fleet, windows, upgrades, constraints, durations, timezone)
+        planned = check_plan_files(sources, with_history=history is not None)
+    elif fleet or windows or any(others.values()):
+        raise InputError("the files of a plan are checked together", mend="Give --fleet and --windows.")
+    if report is None and planned is None:
+        raise InputError("there is nothing to check", mend="Name a history, or --fleet and --windows.")
+    typer.echo(render_check(report, planned, as_json=as_json))
+    raise typer.Exit(2 if (report and report.problems) or planned else 0)
 
 
 @app.command()

@@ -9,16 +9,26 @@ from typing import Any
 from cli.text import safe
 
 
-def render_check(report: Any, *, as_json: bool) -> str:
-    """A ``check.Report`` as JSON or text."""
+def render_check(report: Any, planned: Sequence[Any] | None, *, as_json: bool) -> str:
+    """A history's ``check.Report`` and the issues of a plan's files, either None, as JSON or text."""
+    issues = list(planned or ())
     if as_json:
-        return json.dumps(report.to_json(), indent=2)
-    lines = [safe(str(issue)) for issue in report.found.issues.found]
-    hidden = report.problems - len(lines)
-    lines += [f"... and {hidden} more"] if hidden > 0 else []
-    lines += [f"note: {safe(note)}" for note in report.found.notes]
-    verdict = f"{report.problems} problems" if report.problems else "no problems"
-    return "\n".join([*lines, f"{safe(report.file)}: {report.records} records are in order, {verdict}"])
+        document: dict[str, Any] = report.to_json() if report else {"schema_version": 1, "problems": 0, "issues": []}
+        document["problems"] += len(issues)
+        document["issues"] += [issue.to_json() for issue in issues]
+        return json.dumps(document, indent=2)
+    lines = []
+    if report:
+        lines += [safe(str(issue)) for issue in report.found.issues.found]
+        hidden = report.problems - len(lines)
+        lines += [f"... and {hidden} more"] if hidden > 0 else []
+        lines += [f"note: {safe(note)}" for note in report.found.notes]
+        verdict = f"{report.problems} problems" if report.problems else "no problems"
+        lines.append(f"{safe(report.file)}: {report.records} records are in order, {verdict}")
+    if planned is not None:
+        lines += [safe(str(issue)) for issue in issues]
+        lines.append(f"files of the plan: {len(issues)} problems" if issues else "files of the plan: no problems")
+    return "\n".join(lines)
 
 
 def render_analysis(history: Any, reports: Sequence[Any], *, as_json: bool) -> str:

@@ -1,4 +1,4 @@
-"""``sysmith upgrade-sched plan``, ``check-fleet`` and ``bench``: options in, results out; the tuner decides."""
+"""``sysmith upgrade-sched plan`` and ``bench``: options in, results out; the tuner decides."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import typer
 
 from sysmith_errors import InputError
 
-Fleet = Annotated[Path, typer.Option(help="Servers and their domains (CSV, JSON lines, JSON, TOML).")]
-Windows = Annotated[Path, typer.Option(help="Maintenance windows: start, end or length, slots.")]
+FLEET = typer.Option(help="Servers and their domains (CSV, JSON lines, JSON, TOML).")
+WINDOWS = typer.Option(help="Maintenance windows: start, end or length, slots.")
+Fleet = Annotated[Path, FLEET]
+Windows = Annotated[Path, WINDOWS]
 Upgrades = Annotated[Path | None, typer.Option(help="Pending upgrades. Left out: one for each server of the fleet.")]
 Rules = Annotated[Path | None, typer.Option(help="Constraints (TOML): limits, floors, waves, blackouts, ...")]
 Durations = Annotated[Path | None, typer.Option(help="Mean and spread of each upgrade type.")]
@@ -27,7 +29,6 @@ def register(app: typer.Typer) -> None:
 
     about = "Schedule a fleet's upgrades into windows, with a bound on what any schedule could do."
     app.command("plan", help=about)(plan)
-    app.command("check-fleet", help="Check fleet, upgrades, windows and constraints; list every problem.")(check_fleet)
     app.command("bench", help="Plan random fleets of given sizes: time, memory, gap to the bound.")(bench)
     upgrade_sched_use.register(app)
 
@@ -85,28 +86,6 @@ def plan(
     typer.echo(json.dumps(value, indent=1) if as_json else plan_text(value))
     left = value["summary"]["not_scheduled"] + value["summary"]["impossible"]
     raise typer.Exit(0 if not left else 3 if made.result.stop.kind == "budget" else 1)
-
-
-def check_fleet(
-    fleet: Fleet,
-    windows: Windows,
-    upgrades: Upgrades = None,
-    constraints: Rules = None,
-    durations: Durations = None,
-    timezone: Timezone = "UTC",
-    as_json: Json = False,
-) -> None:
-    """Read every file and report each problem with file, line and field; exit 2 if there is any."""
-    from tuners.upgrade_sched.plan.load import Sources, validate
-
-    issues = validate(Sources(fleet, windows, upgrades, constraints, durations, timezone))
-    if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "issues": [issue.to_json() for issue in issues]}, indent=1))
-    else:
-        for issue in issues:
-            typer.echo(str(issue))
-        typer.echo("no problem found" if not issues else f"{len(issues)} problems")
-    raise typer.Exit(2 if issues else 0)
 
 
 def bench(

@@ -1,11 +1,10 @@
-"""Durable files and the lock of a store: whole or not at all, one writer at a time; it knows nothing of manuals."""
+"""The lock of a store, one writer at a time; it knows nothing of manuals."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,31 +13,6 @@ from sysmith_errors import InputError
 
 # What mends a damaged index: the originals are still there.
 REBUILD = "Run sysmith knowledge rebuild."
-
-
-def fsync_dir(path: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one whole. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:  # also on KeyboardInterrupt: no half-written file stays behind
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    fsync_dir(path.parent)
 
 
 @contextlib.contextmanager

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from knowledge import embedding as embeddings
 from knowledge.chunks import Chunk
-from knowledge.files import REBUILD, fsync_dir, write_atomic
+from knowledge.files import REBUILD
 from knowledge.ranking import Bm25, Retriever, document_terms, embedded_text
 from sysmith_errors import InternalFault
+from sysmith_files import fsync_dir, write_atomic
 
 if TYPE_CHECKING:
     from knowledge.embedding import Vectors

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from knowledge.rules import Rule, rule_to_json
 from knowledge.rules_check import rule_from_json
 from sysmith_errors import InputError, SysmithError
+from sysmith_files import fsync_dir, write_atomic
 
 SCHEMA_VERSION = 1
 FILE = "rules.jsonl"
@@ -115,22 +115,10 @@ class RuleStore:
         finally:
             os.close(handle)
         if fresh:
-            _sync_folder(self.folder)
+            fsync_dir(self.folder)
 
     def _rewrite(self, rules: Iterable[Rule]) -> None:
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=f".{FILE}.")
-        try:
-            try:
-                os.fchmod(handle, 0o644)
-                _write(handle, b"".join(_line(rule) for rule in rules))
-            finally:
-                os.close(handle)
-            os.replace(name, self.path)
-        except BaseException:  # whatever stops it, no temporary file stays
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-        _sync_folder(self.folder)
+        write_atomic(self.path, b"".join(_line(rule) for rule in rules))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -176,11 +164,3 @@ def _write(handle: int, content: bytes) -> None:
     while rest:
         rest = rest[os.write(handle, rest) :]
     os.fsync(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from knowledge import chunks, embedding, reading
-from knowledge.files import fsync_dir, locked, write_atomic
+from knowledge.files import locked
 from knowledge.index import Index, Row, build
 from knowledge.passages import Passage, passage
 from knowledge.ranking import METHODS, Method
 from sysmith_errors import InputError, SysmithError
+from sysmith_files import fsync_dir, write_atomic
 
 SCHEMA_VERSION = 1
 FOLDER = "knowledge"

@@ -52,8 +52,7 @@ def install() -> None:
             raise _refuse(f"a look-up of {name}")
         return lookup(host, *arguments, **named)
 
-    # mypy: the methods of a class are replaced on purpose, for every user of the class.
-    socket.socket.connect = guarded_connect  # type: ignore[method-assign, assignment]
-    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign, assignment]
+    socket.socket.connect = guarded_connect  # type: ignore[method-assign, assignment]  # on purpose, for every user
+    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign, assignment]  # as above
     socket.getaddrinfo = guarded_lookup
     socket.socket.guarded = True  # type: ignore[attr-defined]  # the mark of this guard

@@ -18,7 +18,7 @@ from typing import Any
 
 from agents.llm.deadline import TimeLimit, within
 from agents.llm.errors import LLMError, Refused, Unreachable
-from agents.llm.pricing import Price, estimate_tokens
+from agents.llm.pricing import Price, estimated_usage
 from agents.llm.quote import visible
 from agents.llm.secrets import Redactor
 from agents.llm.types import Completion, Request
@@ -139,8 +139,7 @@ class LitellmTransport:
         completion = int(getattr(usage, "completion_tokens", 0) or 0)
         reported = prompt + completion > 0
         if not reported:
-            prompt = sum(estimate_tokens(message.content) for message in request.messages)
-            completion = estimate_tokens(text)
+            prompt, completion = estimated_usage(request, text)
         return Completion(
             text=text,
             model=self.model,

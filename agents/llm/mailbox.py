@@ -19,14 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.artifacts import fsync_dir, write_atomic
 from agents.llm.errors import Unreachable
-from agents.llm.pricing import Price, estimate_tokens
+from agents.llm.pricing import Price, estimated_usage
 from agents.llm.quote import quoted
 from agents.llm.secrets import Redactor
 from agents.llm.types import Completion, Request
 from agents.protocols import Cost
 from sysmith_errors import InputError
+from sysmith_files import fsync_dir, write_atomic
 
 SCHEMA_VERSION = 1
 POLL_S = 0.5
@@ -85,8 +85,7 @@ class Mailbox:
                 raise Unreachable(f"nobody answered {self._folder / number}.request.md in time")
             self._pause(self._poll_s)
             text = self._answer(path)
-        prompt = sum(estimate_tokens(message.content) for message in request.messages)
-        completion = estimate_tokens(text)
+        prompt, completion = estimated_usage(request, text)
         return Completion(
             text=text,
             model=self.model,

@@ -32,6 +32,11 @@ class Price:
         return Cost(tokens=prompt + request.max_tokens, dollars=self.of(prompt, request.max_tokens), calls=1)
 
 
+def estimated_usage(request: Request, text: str) -> tuple[int, int]:
+    """Tokens of the prompt and of the answer ``text``, guessed, for a transport that counts none."""
+    return sum(estimate_tokens(message.content) for message in request.messages), estimate_tokens(text)
+
+
 def estimate_tokens(text: str) -> int:
     """A guess for texts that no provider counted: four bytes a token, as English has."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // 4)

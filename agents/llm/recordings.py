@@ -11,12 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from agents.artifacts import write_atomic
 from agents.llm.errors import Refused
 from agents.llm.secrets import Redactor
 from agents.llm.types import Completion, Request, Transport
 from agents.protocols import Cost
 from sysmith_errors import InputError, SysmithError
+from sysmith_files import write_atomic
 
 SCHEMA_VERSION = 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 
 from kernelgen.lint.evidence import predicate_test
 from kernelgen.lint.kinds import PY, SHAPE, TENSOR, UNKNOWN, Kind, Value, computed, container, element, join, join_all
@@ -14,7 +15,7 @@ _LOW_PRECISION = ("bfloat16", "float16", "half", "complex32", "float8")
 _LARGEST_PLAIN_SIZE = 8
 
 
-class Expressions:
+class Expressions(ABC):
     """Expression evaluation; ``reporting`` is off until the values of all functions are settled."""
 
     def __init__(self, source: Source, packs: Packs, reporter: Reporter) -> None:
@@ -31,9 +32,9 @@ class Expressions:
         if self.reporting:
             self.reporter.add(rule, node, message)
 
+    @abstractmethod
     def call(self, node: ast.Call, env: Env) -> Value:
-        """Evaluate a call; the next class up does it."""
-        raise NotImplementedError
+        """Evaluate a call."""
 
     def eval(self, node: ast.AST | None, env: Env) -> Value:
         """The abstract value of an expression."""
@@ -209,9 +210,9 @@ class Expressions:
 
     _listcomp = _setcomp = _generatorexp = _dictcomp = _comprehension
 
+    @abstractmethod
     def bind(self, target: ast.expr, value: Value, env: Env) -> None:
-        """Bind an assignment target; the next class up refines it."""
-        raise NotImplementedError
+        """Bind an assignment target."""
 
     def narrow(self, test: ast.expr, truth: bool, env: Env) -> None:
         """Use what a test says about a name in the branch where it is true, or false."""

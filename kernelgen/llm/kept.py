@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.artifacts import write_atomic
 from agents.protocols import Analysis, Proposal, Trial
 from kernelgen.llm.situation import situation
 from kernelgen.synthesis.entry import KernelSource
+from sysmith_files import write_atomic
 
 SCHEMA_VERSION = 1
 FOLDER = "kernels"

@@ -192,7 +192,7 @@ def test_a_full_disk_under_an_artifact(tmp_path: Path, monkeypatch: pytest.Monke
     with EventLog(tmp_path / "events.jsonl") as log:
         log.append("step", {"text": "small"})
         with monkeypatch.context() as patch:
-            patch.setattr("agents.artifacts.os.replace", full)
+            patch.setattr("sysmith_files.os.replace", full)
             with pytest.raises(SysmithError, match="No space left"):
                 log.append("step", {"text": "x" * 10_000})
         assert list((tmp_path / "artifacts").iterdir()) == [], "no half-written file stays"

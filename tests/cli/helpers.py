@@ -60,3 +60,23 @@ def events(state: Path, kind: str) -> Iterator[Any]:
 
     (log,) = (state / "runs").glob("*/events.jsonl")
     return (event for event in read_events(log) if event.kind == kind)
+
+
+def modules_loaded_by(*arguments: str, cwd: Path) -> tuple[str, set[str]]:
+    """Run the program, which must end well: what it printed, and the names of the modules it had imported."""
+    code = (
+        "import sys\nfrom cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('LOADED', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    shown, _, loaded = done.stdout.partition("LOADED")
+    return shown, set(loaded.split())

@@ -18,7 +18,9 @@ PACKAGES = ("cli", "agents", "kernelgen", "tuners", "knowledge", "harness")
 def test_the_wheel_holds_all_code_and_data_of_the_packages(place: Path) -> None:
     # From a copy, so that the checkout gets no build folders.
     copy = place / "copy"
-    files = [ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE", "sysmith_errors.py")]
+    files = [
+        ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE", "sysmith_errors.py", "sysmith_files.py")
+    ]
     files += [f for package in PACKAGES for f in (ROOT / package).rglob("*") if f.is_file() and f.suffix != ".pyc"]
     for file in files:
         target = copy / file.relative_to(ROOT)

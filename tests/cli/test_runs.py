@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from knowledge.rules_book import RuleBook
 
 from ..agents.openai_server import OpenAIServer, Reply
 from ..agents.trials import Toy, run_toy
-from .helpers import command, environment, refusal, said
+from .helpers import command, environment, modules_loaded_by, refusal, said
 
 STATE = Path(".sysmith")
 SCORES: dict[str, float | None] = {"a": 9.0, "b": None}
@@ -265,19 +264,6 @@ def test_runs_with_rules_read_back_the_same(
 
 def test_reading_back_loads_nothing_heavy(place: Path) -> None:
     toy()
-    code = (
-        "import sys\nfrom cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
-        "    assert not end.code\nprint('LOADED', *sys.modules)"
-    )
     for arguments in (["runs", "show"], ["runs", "audit"], ["runs", "list"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=place,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        loaded = done.stdout.partition("LOADED")[2].split()
-        assert {"torch", "litellm", "numpy", "rich"} & set(loaded) == set()
+        _, loaded = modules_loaded_by(*arguments, cwd=place)
+        assert {"torch", "litellm", "numpy", "rich"} & loaded == set()

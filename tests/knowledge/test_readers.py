@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -296,7 +297,7 @@ def test_plain_text() -> None:
     ]
 
 
-def pdf(pages: list[list[str]], outline: list[tuple[str, int]] = ()) -> bytes:  # type: ignore[assignment]
+def pdf(pages: list[list[str]], outline: Sequence[tuple[str, int]] = ()) -> bytes:
     """A PDF with these lines on its pages and a bookmark (title, page from 0) for each of ``outline``."""
     from pypdf import PdfWriter
     from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject

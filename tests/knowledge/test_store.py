@@ -47,7 +47,7 @@ def test_add_search_and_cite(manuals: Path, state: Path) -> None:
     store = KnowledgeStore.open(state)
     assert [a.outcome for a in store.add([manuals])] == ["added", "added"]
     for method in ("hybrid", "bm25", "vectors"):
-        best = store.search("cache.size", 1, method=method)[0]  # type: ignore[arg-type]
+        best = store.search("cache.size", 1, method=method)[0]  # type: ignore[arg-type]  # a method
         assert best.source == "manuals/cache.md"
         assert (best.section, best.line) == ("Cache guide > Sizes > cache.size", 5)
         assert best.citation == "manuals/cache.md:5 (Cache guide > Sizes > cache.size)"
@@ -168,7 +168,7 @@ def test_search_can_keep_to_one_manual(manuals: Path, state: Path) -> None:
     store = KnowledgeStore.open(state)
     store.add([manuals])
     for method in ("hybrid", "bm25", "vectors"):
-        found = store.search("seconds of the cache", 9, "net.md", method)  # type: ignore[arg-type]
+        found = store.search("seconds of the cache", 9, "net.md", method)  # type: ignore[arg-type]  # a method
         assert {p.source for p in found} == {"manuals/net.md"}
     with pytest.raises(InputError, match="no manual is called 'x'"):
         store.search("cache", source="x")
@@ -178,7 +178,7 @@ def test_search_can_keep_to_one_manual(manuals: Path, state: Path) -> None:
     ("query", "arguments", "says"),
     [(" ", {}, "is empty"), ("x", {"top": 0}, "--top 0"), ("x", {"method": "magic"}, "--method 'magic'")],
 )
-def test_bad_questions(manuals: Path, state: Path, query: str, arguments: dict, says: str) -> None:  # type: ignore[type-arg]
+def test_bad_questions(manuals: Path, state: Path, query: str, arguments: dict[str, Any], says: str) -> None:
     store = KnowledgeStore.open(state)
     store.add([manuals])
     with pytest.raises(InputError, match=says):

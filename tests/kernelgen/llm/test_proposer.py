@@ -11,6 +11,7 @@ from agents.budget import Limits
 from agents.costs import LLM_COMPLETED
 from agents.events import EventLog, read_events
 from agents.llm import Completion, Refused, Request
+from agents.loop import LoopResult
 from agents.protocols import Problem
 from kernelgen.llm.opening import advice_for
 
@@ -18,12 +19,12 @@ from .answers import REFUSED_BY_LINT, RIGHT, SLOWER, WRONG, answer, learns
 from .helpers import Compiler, Judges, Model, library, run
 
 
-def stages(result: object) -> list[str]:
-    return [trial.evaluation.metrics.get("stage", "") for trial in result.trials]  # type: ignore[attr-defined]
+def stages(result: LoopResult) -> list[str]:
+    return [trial.evaluation.metrics.get("stage", "") for trial in result.trials]
 
 
-def keys(result: object) -> list[str]:
-    return [trial.proposal.key for trial in result.trials]  # type: ignore[attr-defined]
+def keys(result: LoopResult) -> list[str]:
+    return [trial.proposal.key for trial in result.trials]
 
 
 def test_the_second_answer_passes_thanks_to_feedback(tmp_path: Path) -> None:

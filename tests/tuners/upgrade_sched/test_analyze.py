@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def test_drift_is_a_shift_of_the_median_with_its_certainty() -> None:
     assert drift(np.ones(4)) == (0.0, 0.0)
 
 
-def regime(**changes: object) -> str:
+def regime(**changes: Any) -> str:
     made = history(1500)
-    return analyze_types(replace(made, **changes))[0].regime  # type: ignore[arg-type]
+    return analyze_types(replace(made, **changes))[0].regime
 
 
 def test_regimes() -> None:

@@ -13,6 +13,7 @@ records, which the trees have not seen.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class _Boosted:
             raise InputError("the model's booster is damaged", mend="Fit the model again.") from error
 
 
-class _Score(_Boosted):
+class _Score(_Boosted, ABC):
     """A family that gives one number; its distribution is that of the outcomes of like numbers."""
 
     def __init__(self, *, threads: int = 1) -> None:
@@ -84,12 +85,13 @@ class _Score(_Boosted):
         self.edges = np.zeros(0)
         self.table = np.zeros((len(GRID), 1))
 
+    @abstractmethod
     def grow(self, query: Query) -> None:
-        raise NotImplementedError
+        """Fit the booster."""
 
+    @abstractmethod
     def scores(self, query: Query) -> Floats:
         """The predicted duration in seconds."""
-        raise NotImplementedError
 
     def learn(self, query: Query, held_back: Query) -> None:
         self.grow(query)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.artifacts import write_atomic
 from agents.protocols import canonical_json
 from sysmith_errors import InputError
+from sysmith_files import write_atomic
 from tuners.upgrade_sched.durations.base import GRID
 from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES, Durations, fit, new_family
 from tuners.upgrade_sched.features import FeaturePlan, HistoryIndex, Key, plan_features

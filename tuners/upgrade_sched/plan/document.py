@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.artifacts import write_atomic
 from sysmith_errors import InputError
+from sysmith_files import write_atomic
 from tuners.upgrade_sched.plan.bound import Bound
 from tuners.upgrade_sched.plan.explain import reasons
 from tuners.upgrade_sched.plan.groups import Compiled

@@ -47,5 +47,5 @@ class Issues:
         """Raise InputError with the first problem and the number of the rest, if there is any."""
         if self.found:
             more = self.count - 1
-            tail = f" ({more} more: sysmith upgrade-sched check-fleet lists them)" if more else ""
+            tail = f" ({more} more: sysmith upgrade-sched check lists them)" if more else ""
             raise InputError(f"{self.found[0]}{tail}")

@@ -55,10 +55,11 @@ def load(sources: Sources, risk: Risk, predict: Predict | None = None) -> FleetP
     return problem
 
 
-def validate(sources: Sources) -> list[Issue]:
-    """Every problem in the input files, by file and line; an empty list means that they can be planned."""
+def validate(sources: Sources, predict: Predict | None = None) -> list[Issue]:
+    """Every problem in the input files, by file and line; an empty list means that they can be planned (``predict``:
+    see ``load``)."""
     issues = Issues()
-    _read(sources, Risk(), None, issues)
+    _read(sources, Risk(), predict, issues)
     return sorted(issues.found, key=lambda issue: (issue.file, issue.line))
 
 

@@ -120,24 +120,32 @@ def _domain(row: dict[str, Any], kind: str, line: int, fleet: Fleet, read: Reade
     return name, values
 
 
+def _count_or_share(
+    row: dict[str, Any], kind: str, field: str, line: int, read: Reader
+) -> tuple[int | None, float | None]:
+    """``field`` as a number of servers or ``field``_share as a share of them, the other None; both None where the row
+    does not give exactly one."""
+    count = read.count(row.get(field), line, f"{kind}.{field}")
+    share = read.number(row.get(f"{field}_share"), line, f"{kind}.{field}_share", above=True, most=1.0)
+    if (count is None) == (share is None):
+        message = f"is given beside {field}_share" if count is not None else "is missing"
+        read.bad(kind, line, f"{kind}.{field}", message, f"Give {field} or {field}_share.")
+        return None, None
+    return count, share
+
+
 def _limit(row: dict[str, Any], line: int, fleet: Fleet, read: Reader) -> Limit | None:
     domain, values = _domain(row, "limit", line, fleet, read)
-    most = read.count(row.get("max_down"), line, "limit.max_down")
-    share = read.number(row.get("max_down_share"), line, "limit.max_down_share", above=True, most=1.0)
-    if (most is None) == (share is None):
-        message = "is given beside max_down_share" if most is not None else "is missing"
-        read.bad("limit", line, "limit.max_down", message, "Give max_down or max_down_share.")
+    most, share = _count_or_share(row, "limit", "max_down", line, read)
+    if most is None and share is None:
         return None
     return Limit(domain, most, share, values) if domain else None
 
 
 def _floor(row: dict[str, Any], line: int, fleet: Fleet, read: Reader) -> Floor | None:
     domain, values = _domain(row, "floor", line, fleet, read)
-    least = read.count(row.get("min_up"), line, "floor.min_up")
-    share = read.number(row.get("min_up_share"), line, "floor.min_up_share", above=True, most=1.0)
-    if (least is None) == (share is None):
-        message = "is given beside min_up_share" if least is not None else "is missing"
-        read.bad("floor", line, "floor.min_up", message, "Give min_up or min_up_share.")
+    least, share = _count_or_share(row, "floor", "min_up", line, read)
+    if least is None and share is None:
         return None
     if domain and least is not None:
         labels = fleet.domains[domain]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.artifacts import write_atomic
 from sysmith_errors import InputError, InternalFault
+from sysmith_files import write_atomic
 from tuners.upgrade_sched.plan import document as doc
 from tuners.upgrade_sched.plan.adapters import ADAPTERS
 from tuners.upgrade_sched.plan.fields import Reader, zone_of
