@@ -31,3 +31,8 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.unlink(temporary)
         raise
     fsync_dir(path.parent)
+
+
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """The reason in a few words, without Python's own notation."""
+    return "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)

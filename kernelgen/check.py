@@ -19,6 +19,7 @@ from kernelgen.proposer import choose
 from kernelgen.run import library
 from kernelgen.selection import parse_dtypes, select
 from sysmith_errors import InputError
+from sysmith_files import why_unreadable
 
 _SUFFIX = "_kernel_impl"
 SCHEMA_VERSION = 1
@@ -124,7 +125,7 @@ def check_file(path: Path, options: CheckOptions) -> CheckResult:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}", mend="Name a Python kernel file.") from None
+        raise InputError(f"{path} cannot be read: {why_unreadable(error)}", mend="Name a Python kernel file.") from None
     facts = {fact.name: fact for fact in index()}
     select(options.op, {name: fact.family for name, fact in facts.items()}, ())
     if options.op not in facts:

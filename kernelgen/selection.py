@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kernelgen.catalog.families import family_names
 from sysmith_errors import InputError
+from sysmith_files import why_unreadable
 
 REFERENCE_DTYPES = ("bfloat16", "float16", "float32", "int32", "int64")
 DTYPES = (
@@ -46,7 +47,8 @@ def _items(text: str) -> list[str]:
                 lines = path.read_text().splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(
-                    f"--ops: {path} cannot be read: {error}", mend="Name a text file, a name on each line."
+                    f"--ops: {path} cannot be read: {why_unreadable(error)}",
+                    mend="Name a text file, a name on each line.",
                 ) from None
             items.extend(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
         elif part:

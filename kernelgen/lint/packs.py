@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sysmith_errors import InputError
+from sysmith_files import why_unreadable
 
 _HERE = Path(__file__).parent / "packs"
 _SEVERITIES = ("error", "warning", "info")
@@ -130,7 +131,9 @@ def _parse(path: Path) -> _Pack:
     try:
         data = _read(path, path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"rule pack {path} cannot be read: {error}", mend="Give the path of a TOML file.") from None
+        raise InputError(
+            f"rule pack {path} cannot be read: {why_unreadable(error)}", mend="Give the path of a TOML file."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise _damaged(path, "the file", f"is not valid TOML ({error})") from None
     unknown = set(data) - {*_LISTS, *_TABLES, "rules", "deny"}
