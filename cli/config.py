@@ -65,19 +65,20 @@ def file_values(command: Any) -> dict[str, Any]:
 def _checked(path: Path, data: Mapping[str, Any], command: Any, where: str) -> dict[str, Any]:
     commands = getattr(command, "commands", {})
     options = {p.name: p for p in command.params if p.name not in _HIDDEN and p.param_type_name == "option"}
-    kinds = get_type_hints(command.callback)
+    # A group of commands has no function of its own.
+    kinds = get_type_hints(command.callback) if command.callback else {}
+    flags = {flag.lstrip("-"): name for name, option in options.items() for flag in option.opts}
     clean: dict[str, Any] = {}
     for key, value in data.items():
-        name = key.replace("-", "_")
-        # ``json`` reads better in a file than the name the parameter has in the code.
-        name = f"as_{name}" if f"as_{name}" in options else name
+        # A file says what the command line says: ``json`` and ``format``, whatever the parameter is called in the code.
+        name = flags.get(key.replace("_", "-"), key.replace("-", "_"))
         label = f"{where}.{key}".lstrip(".")
         if isinstance(value, dict) and key in commands:
             clean[key] = _checked(path, value, commands[key], label)
         elif name in options:
             clean[name] = _value(path, label, value, options[name], kinds[name])
         else:
-            spelt = sorted([*commands, *(n.removeprefix("as_") for n in options)])
+            spelt = sorted([*commands, *flags])
             raise InputError(f"{path}: {label} is unknown", mend=f"Known here: {', '.join(spelt) or 'nothing'}.")
     return clean
 
@@ -108,7 +109,11 @@ def _value(path: Path, label: str, value: Any, option: Any, kind: Any) -> Any:
 def variable_of(context: Any, parameter: Any) -> str:
     """Return the variable that sets an option, given the context of its command."""
     path = context.command_path.split()[1:]
-    return "_".join([PREFIX, *path, parameter.name]).upper()
+    return _variable("_".join([PREFIX, *path, parameter.name]))
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def settings(command: Any) -> Iterator[Setting]:
@@ -121,7 +126,7 @@ def _walk(command: Any, values: Mapping[str, Any], label: str, prefix: str) -> I
         name = parameter.name or ""
         if name in _HIDDEN or parameter.param_type_name != "option":
             continue
-        variable = f"{prefix}_{name}".upper()
+        variable = _variable(f"{prefix}_{name}")
         if os.environ.get(variable):
             value, origin = os.environ[variable], "environment"
         elif name in values:
@@ -130,7 +135,7 @@ def _walk(command: Any, values: Mapping[str, Any], label: str, prefix: str) -> I
             value, origin = parameter.default, "default"
         yield Setting(label, parameter.opts[0], variable, value, origin)
     for name, child in getattr(command, "commands", {}).items():
-        yield from _walk(child, values.get(name, {}), f"{label} {name}", f"{prefix}_{name}".upper())
+        yield from _walk(child, values.get(name, {}), f"{label} {name}", f"{prefix}_{name}")
 
 
 def show(

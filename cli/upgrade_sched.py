@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import upgrade_sched_plan
+from cli import upgrade_sched_claims, upgrade_sched_plan, upgrade_sched_replay
 from sysmith_errors import InputError
 
 app = typer.Typer(
@@ -93,6 +93,10 @@ def backtest(
         str, typer.Option(help="Of cutoff:M, timeout:M, per-type-mean, median-N, p95, squared-error, oracle.")
     ] = "cutoff:60,per-type-mean,median-10,squared-error,oracle",
     cost_ratio: Annotated[float, typer.Option(min=0.1, max=1000, help="Cost of overrun over idle time.")] = 2,
+    cost_ratios: Annotated[
+        str,
+        typer.Option(help="Sweep: select for each of these cost ratios too, e.g. 1,2,4,9, and say what is efficient."),
+    ] = "",
     trials: Annotated[int, typer.Option(min=0, help="Trials of the search for each split and load.")] = 16,
     windows: Annotated[int, typer.Option(min=4, help="At most N windows for each split and load.")] = 120,
     models: Annotated[
@@ -104,7 +108,11 @@ def backtest(
     resume: Annotated[str | None, typer.Option(help="Carry on a run: its id, or latest.")] = None,
     state: Annotated[Path, typer.Option(help="Folder for runs.")] = Path(".sysmith"),
     skip_bad: SkipBad = False,
-    report: Annotated[Path | None, typer.Option(help="Write the JSON document here as well.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the report: FILE.html is one self-contained page, else JSON.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row a policy and load as CSV.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the claims as a Markdown table.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say how good a learned policy would have been on your own history, against what is used today.
@@ -124,6 +132,7 @@ def backtest(
         splits=splits,
         baselines=baselines,
         cost_ratio=cost_ratio,
+        cost_ratios=cost_ratios,
         trials=trials,
         windows=windows,
         models=models,
@@ -134,6 +143,12 @@ def backtest(
         state=state,
         skip_bad=skip_bad,
         report=report,
+        csv=csv,
+        markdown=markdown,
         as_json=as_json,
     )
     raise typer.Exit(execute(options))
+
+
+upgrade_sched_replay.register(app)
+upgrade_sched_claims.register(app)

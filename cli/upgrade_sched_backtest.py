@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from cli.upgrade_sched_history import table
+from cli.text import safe
+from cli.upgrade_sched_backtest_render import render
 from sysmith_errors import InputError
 
 
@@ -28,6 +29,7 @@ class Options:
     splits: int
     baselines: str
     cost_ratio: float
+    cost_ratios: str
     trials: int
     windows: int
     models: str
@@ -38,20 +40,28 @@ class Options:
     state: Path
     skip_bad: bool
     report: Path | None
+    csv: Path | None
+    markdown: bool
     as_json: bool
 
 
 def execute(options: Options) -> int:
     """Run and return the exit code. Raises SysmithError for what the user must mend or chose to end."""
     from tuners.upgrade_sched.backtest.baselines import parse_baselines
+    from tuners.upgrade_sched.backtest.sweep import parse_ratios
 
     # What is wrong with the command line is said before anything is read.
-    loads, models = _loads(options.loads), _models(options.models)
+    loads, models = _loads(options.loads), chosen_models(options.models)
     baselines = parse_baselines(options.baselines)
+    ratios = parse_ratios(options.cost_ratios) if options.cost_ratios else ()
     numbers = {"window": options.window_minutes, "cost-ratio": options.cost_ratio, "max-minutes": options.max_minutes}
     for name, value in numbers.items():
         if math.isnan(value):  # the ranges of the options let it pass
             raise InputError(f"--{name} is not a number", mend="Give one.")
+    if options.markdown and options.as_json:
+        raise InputError(
+            "--markdown and --json both ask for stdout", mend="Choose one; --report FILE.json writes JSON."
+        )
 
     from cli.halting import halt_on_signals
     from cli.kernelgen_files import check_writable_file, write_all
@@ -59,8 +69,9 @@ def execute(options: Options) -> int:
     from tuners.upgrade_sched.backtest.run import Backtest, Request, open_run
     from tuners.upgrade_sched.history.read import read_history
 
-    if options.report:
-        check_writable_file("--report", options.report)
+    for option, path in (("--report", options.report), ("--csv", options.csv)):
+        if path:
+            check_writable_file(option, path)
     history = read_history(options.history, options.mapping, options.form, skip_bad=options.skip_bad)
     window_s = options.window_minutes * 60
     slots = options.slots or choose_slots(history, window_s, max(loads), options.splits)
@@ -81,16 +92,36 @@ def execute(options: Options) -> int:
         trials=options.trials,
         max_wall_s=options.max_minutes * 60 or None,
         max_evaluations=options.max_evaluations or None,
+        cost_ratios=ratios,
     )
     with halt_on_signals() as halt, open_run(request, history, options.state, options.resume) as folder:
         typer.echo(f"run {folder.info.id}", err=True)
         report = Backtest(request, history, folder, say=lambda text: typer.echo(text, err=True), halt=halt).run()
-        files = {folder.path / "report.json": json.dumps(report, indent=1) + "\n"}
-        if options.report:
-            files[options.report] = json.dumps(report, indent=2) + "\n"
-        write_all(files)
-    typer.echo(json.dumps(report, indent=2) if options.as_json else render(report))
+        write_all({folder.path / "report.json": json.dumps(report, indent=1) + "\n"} | _files(report, options))
+    typer.echo(_said(report, options))
     return 0 if report["met"] else 1
+
+
+def _files(report: Mapping[str, Any], options: Options) -> dict[Path, str]:
+    """What the user asked to have written."""
+    from tuners.upgrade_sched.backtest.page import page
+    from tuners.upgrade_sched.backtest.tables import csv_rows
+
+    files = {}
+    if options.report:
+        is_page = options.report.suffix.lower() in (".html", ".htm")
+        files[options.report] = page(report) if is_page else json.dumps(report, indent=2) + "\n"
+    if options.csv:
+        files[options.csv] = csv_rows(report)
+    return files
+
+
+def _said(report: Mapping[str, Any], options: Options) -> str:
+    from tuners.upgrade_sched.backtest.tables import claims_markdown, claims_rows
+
+    if options.as_json:
+        return json.dumps(report, indent=2)
+    return safe(claims_markdown(claims_rows([report])) if options.markdown else render(report))
 
 
 def _loads(text: str) -> tuple[float, ...]:
@@ -106,7 +137,8 @@ def _loads(text: str) -> tuple[float, ...]:
     return loads
 
 
-def _models(text: str) -> tuple[str, ...]:
+def chosen_models(text: str) -> tuple[str, ...]:
+    """The families of ``--models``. Raises InputError for one that does not exist."""
     from tuners.upgrade_sched.durations.fit import FAMILIES
 
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
@@ -115,63 +147,3 @@ def _models(text: str) -> tuple[str, ...]:
             raise InputError(f"--models: {name!r} is no model", mend=f"Choose from {', '.join(FAMILIES)}.")
     # History statistics serve thin types, and squared error the baseline of that name: both are always there.
     return tuple(name for name in FAMILIES if name in (*names, "history", "squared"))
-
-
-def render(report: Mapping[str, Any]) -> str:
-    """The report as text: a row a policy and load, then each claim."""
-    setup, history = report["setup"], report["history"]
-    rows: list[Sequence[str]] = [
-        ("load", "policy", "scheduled", "completed", "cancelled", "utilisation", "wasted min", "deferred long")
-    ]
-    for row in report["rows"]:
-        rows.append(
-            (
-                f"{row['load']:g}",
-                row["policy"],
-                _count(row["scheduled"]),
-                _count(row["completed"]),
-                _share(row["cancelled_share"]),
-                _share(row["utilisation"]),
-                _count(row["wasted_minutes"]),
-                _count(row["deferred_long"]),
-            )
-        )
-    claims: list[Sequence[str]] = [("load", "against", "figure", "goal", "ratio", "95 % interval", "verdict")]
-    for claim in (*report["claims"], *report["beyond_claims"]):
-        below = claim["figure"] == "cancelled_share"
-        ratio = claim["ratio"]
-        claims.append(
-            (
-                f"{claim['load']:g}",
-                claim["against"],
-                claim["figure"],
-                f"{'<=' if below else '>='} {claim['goal']:.2f}",
-                f"{ratio['value']:.2f}",
-                f"{ratio['low']:.2f} .. {ratio['high']:.2f}",
-                "met" if claim["met"] else f"not met: {claim['why_not']}",
-            )
-        )
-    head = (
-        f"{history['source']}: {history['records']} records ({history['censored']} censored), "
-        f"windows of {setup['window_minutes']:g} min x {setup['slots']} slots, {setup['splits']} splits"
-    )
-    met = sum(claim["met"] for claim in report["claims"])
-    return "\n".join(
-        [
-            head,
-            "",
-            table(rows),
-            "",
-            table(claims),
-            "",
-            f"{met} of {len(report['claims'])} claims met (run {report['run']})",
-        ]
-    )
-
-
-def _count(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:.0f} ({figure['low']:.0f}-{figure['high']:.0f})"
-
-
-def _share(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:.1%} ({figure['low']:.1%}-{figure['high']:.1%})"

@@ -92,18 +92,26 @@ def bench(
     servers: Annotated[str, typer.Option(help="Fleet sizes, separated by commas.")] = "10000",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random fleets.")] = 0,
     load: Annotated[float, typer.Option(min=0.01, max=100, help="Mean work asked for over the windows' time.")] = 1.2,
+    constrained: Annotated[bool, typer.Option("--constrained", help="Fleets with every kind of constraint.")] = False,
     verify: Annotated[bool, typer.Option(help="Check each schedule with the independent checker.")] = True,
     as_json: Json = False,
 ) -> None:
     """Each size in a process of its own, so that its peak memory is its own; exit 1 if a schedule breaks a rule."""
     from cli.upgrade_sched_render import bench_text
-    from tuners.upgrade_sched.plan.bench import bench_apart
+    from tuners.upgrade_sched.plan.bench import bench_apart, growth
 
     rows = []
     for size in _sizes(servers):
         typer.echo(f"planning {size} servers ...", err=True)
-        rows.append(bench_apart(size, seed=seed, load=load, check=verify))
-    typer.echo(json.dumps({"schema_version": 1, "runs": rows}, indent=1) if as_json else bench_text(rows))
+        rows.append(bench_apart(size, seed=seed, load=load, check=verify, constrained=constrained))
+    exponents = growth(rows)
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "runs": rows, "growth": exponents}, indent=1))
+    else:
+        typer.echo(bench_text(rows))
+        if exponents:
+            work, seconds = exponents["operations"], exponents["cpu_seconds"]
+            typer.echo(f"growth with the fleet (1 is linear): operations {work:.2f}, processor seconds {seconds:.2f}")
     raise typer.Exit(1 if any(row["violations"] for row in rows) else 0)
 
 

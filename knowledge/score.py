@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from knowledge.pool import pool_id
 from knowledge.questions import KINDS, Question
 from knowledge.ranking import METHODS, Method
 from sysmith_errors import InputError
@@ -60,13 +61,19 @@ class Report:
 
 
 def measure(
-    store: KnowledgeStore, questions: Sequence[Question], *, goals: Mapping[str, float], within: bool = False
+    store: KnowledgeStore,
+    questions: Sequence[Question],
+    *,
+    goals: Mapping[str, float],
+    within: bool = False,
+    judged: Collection[str] = (),
 ) -> Report:
     """Ask every question by every method and compare the ten best passages with the expected places.
 
-    With ``within`` a question is asked only of the ``manual`` it names. Goals are recall@5 of the hybrid over all
-    splits, by kind. Raises InputError for an empty store, and for a question whose place is in no manual: a label that
-    cannot be reached would be counted against the retrieval.
+    With ``within`` a question is asked only of the ``manual`` it names. ``judged`` are ids of ``knowledge.pool`` whose
+    passages were judged right: they count too; a passage that nobody judged counts as its label says. Goals are
+    recall@5 of the hybrid over all splits, by kind. Raises InputError for an empty store, and for a question whose
+    place is in no manual: a label that cannot be reached would be counted against the retrieval.
     """
     rows = store.rows()
     _check(questions, [(source, chunk.section) for source, chunk in rows])
@@ -84,6 +91,7 @@ def measure(
                     place.holds(passage.source, titles[passage.source, passage.line, passage.page, passage.text])
                     for place in question.places
                 )
+                or (judged and pool_id(question, passage) in judged)
             )
             ranks[question.id][method] = next(hits, None)
     table = [

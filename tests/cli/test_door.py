@@ -150,6 +150,26 @@ def test_every_value_has_an_origin(capsys: pytest.CaptureFixture[str], monkeypat
     assert found["sysmith kernelgen list", "--missing"] == (False, "default")
 
 
+def test_groups_of_commands_have_their_tables_and_variables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("sysmith.toml").write_text(
+        "[upgrade-sched.backtest]\nslots = 3\nformat = 'swf'\n[knowledge.list]\njson = true\n"
+    )
+    monkeypatch.setenv("SYSMITH_UPGRADE_SCHED_BACKTEST_WINDOW", "90")
+    code, out, _ = said(capsys, "config", "--json")
+    assert code == 0
+    found = {(s["command"], s["option"]): (s["value"], s["origin"]) for s in json.loads(out)["settings"]}
+    assert found["sysmith upgrade-sched backtest", "--slots"] == (3, "sysmith.toml")
+    assert found["sysmith upgrade-sched backtest", "--format"] == ("swf", "sysmith.toml")
+    assert found["sysmith upgrade-sched backtest", "--window"] == ("90", "environment")
+    code, out, _ = said(capsys, "knowledge", "list")
+    assert code == 0
+    assert json.loads(out)["schema_version"] == 1
+    text = refusal(capsys, "upgrade-sched", "backtest", "nothere.csv")
+    assert "nothere.csv" in text
+
+
 def test_a_bad_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYSMITH_KERNELGEN_JOBS", "many")
     text = refusal(capsys, "kernelgen", "--ops", "add")

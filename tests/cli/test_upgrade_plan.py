@@ -28,7 +28,7 @@ def inputs(place: Path) -> None:
 
 def planned(capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
     code, out, _ = said(capsys, "upgrade-sched", "plan", *ALL, *QUICK, "--json", *more)
-    assert code == 1  # four upgrades of the example miss their deadline
+    assert code == 1  # an upgrade of the example misses its deadline
     value: dict[str, Any] = json.loads(out)
     return value
 
@@ -182,6 +182,18 @@ def test_bench_reports_time_memory_and_gap(capsys: pytest.CaptureFixture[str]) -
         assert row["violations"] == 0
         assert row["peak_memory_mib"] > 10
         assert 0 <= row["gap_percent"] < 25
+    code, out, _ = said(capsys, "upgrade-sched", "bench", "--servers", "200,400", "--constrained")
+    assert code == 0
+    assert "growth with the fleet (1 is linear): operations" in out
+
+
+def test_a_constrained_fleet_is_planned_against_a_tighter_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, "upgrade-sched", "bench", "--servers", "500", "--constrained", "--json")
+    answer = json.loads(out)
+    (row,) = answer["runs"]
+    assert (code, row["violations"], row["constrained"], answer["growth"]) == (0, 0, True, None)
+    assert row["gap_percent"] < row["gap_loose_percent"] - 5
+    assert row["bound_method"] == "prices on windows and domains"
 
 
 def test_every_problem_of_the_inputs_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

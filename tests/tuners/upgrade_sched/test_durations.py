@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from sysmith_errors import InputError
 from tuners.upgrade_sched.durations.base import GRID, Query, critical_level, pinball, rising, to_prediction
-from tuners.upgrade_sched.durations.boosted import spread_levels
-from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES, Durations, at_levels, fit, learnable
+from tuners.upgrade_sched.durations.boosted import Squared, spread_levels
+from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES, Durations, _choose, at_levels, fit, learnable
 from tuners.upgrade_sched.durations.model import FittedModel, fit_history, load_model, save_model
 from tuners.upgrade_sched.durations.recent import type_mean
 from tuners.upgrade_sched.features import HistoryIndex, plan_features
@@ -59,6 +60,36 @@ def test_each_type_has_its_choice_and_the_rest_too(fitted: Durations) -> None:
     assert set(fitted.choice.values()) <= set(FAMILIES)
     for kind, losses in fitted.losses.items():
         assert fitted.choice[kind] == min(losses, key=lambda name: losses[name])
+
+
+class Wide:
+    """Stands for a family: the same quantiles of the logarithm for every upgrade."""
+
+    def __init__(self, logs: np.ndarray) -> None:
+        self.column = logs[:, None]
+
+    def logs(self, query: Query) -> np.ndarray:
+        return np.repeat(self.column, len(query.rows), axis=1)
+
+
+def test_the_choice_weighs_the_whole_distribution_and_no_single_quantile(fitted: Durations) -> None:
+    query = asked(fitted)
+    right = np.quantile(query.log, GRID)
+    lucky = np.full(len(GRID), np.quantile(query.log, 0.8))  # exact at the critical level of 4 : 1, wrong elsewhere
+    families: dict[str, Any] = {"history": Wide(lucky), "bins": Wide(right)}
+    made = Durations(fitted.index, 4.0, families, dict.fromkeys(families, GRID))
+    _choose(made, query, 7200.0)
+    assert set(made.choice.values()) == {"bins"}
+
+
+def test_models_learn_from_the_latest_records_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = history(300)
+    index = HistoryIndex(made, plan_features(made))
+    seen = []
+    grow = Squared.grow
+    monkeypatch.setattr(Squared, "grow", lambda self, query: (seen.append(len(query.rows)), grow(self, query)))
+    fit(index, np.arange(200), made.submit[:200], cost_ratio=4.0, longest_s=7200.0, names=("squared",))
+    assert seen == [170, 200]
 
 
 def test_with_few_records_only_history_speaks() -> None:

@@ -1,8 +1,8 @@
 """The rolling splits of a backtest: what is fitted on which records, and what is asked about them; it judges nothing.
 
 The history is cut in order of due time: the first ``FIRST_SHARE`` only trains; the rest is cut into ``splits + 1``
-equal blocks. Split ``k`` is tested on block ``k`` and selects on block ``k - 1``. For each block the models are fitted
-on records that ended before it began. So the fit that serves a test also serves the next split's selection.
+equal blocks. Split ``k`` is tested on block ``k`` and selects on the blocks before it. For each block the models are
+fitted on records that ended before it began. So the fit that serves a test also serves the selection of later splits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tuners.upgrade_sched.durations.base import GRID, Query
 from tuners.upgrade_sched.durations.fit import FAMILIES, Durations, fit
 from tuners.upgrade_sched.features import HistoryIndex, plan_features
 from tuners.upgrade_sched.siblings import group_codes, normal_scores
-from tuners.upgrade_sched.types import History
+from tuners.upgrade_sched.types import Floats, History
 
 FIRST_SHARE = 0.4
 FEWEST_WINDOWS = 4  # in a block: fewer say nothing
@@ -106,15 +106,19 @@ class Blocks:
             self._queries[key] = Query.of(self.index, demand.rows, demand.at)
         return self._queries[key]
 
+    def training(self, block: int) -> tuple[NDArray[np.int64], Floats]:
+        """The records that ended before a block began, oldest first, and when each was decided on (Unix seconds)."""
+        s, history = self.setup, self.history
+        rows = np.arange(self.bounds[block])
+        rows = rows[history.end[rows] < history.submit[self.bounds[block]]]
+        middle = sorted(s.loads)[len(s.loads) // 2]
+        return rows, opening_times(history, rows, s.window_s, s.slots, middle)
+
     def fitted(self, block: int) -> Durations:
         """The models as of the beginning of a block."""
         if block not in self._fits:
-            s, history = self.setup, self.history
-            begin = history.submit[self.bounds[block]]
-            rows = np.arange(self.bounds[block])
-            rows = rows[history.end[rows] < begin]
-            middle = sorted(s.loads)[len(s.loads) // 2]
-            at = opening_times(history, rows, s.window_s, s.slots, middle)
+            s = self.setup
+            rows, at = self.training(block)
             self._fits[block] = fit(
                 self.index,
                 rows,

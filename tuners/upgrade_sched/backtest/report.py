@@ -10,10 +10,10 @@ import numpy as np
 
 from tuners.upgrade_sched.backtest.blocks import Blocks
 from tuners.upgrade_sched.backtest.score import CUTOFF_GOALS, SQUARED_GOALS, Resampled, meets, ratios, resample, row
+from tuners.upgrade_sched.backtest.tradeoff import OURS, idle
 from tuners.upgrade_sched.types import Floats
 
 SCHEMA_VERSION = 1
-OURS = "sysmith"
 # Squared error in the order that suits it best, whatever order was selected: information, and no claim of anyone's.
 REACH = "\0oracle "  # the oracle in other orders: no rows of a report, but what says whether a goal can be reached
 SHORTEST_SQUARED = "squared-error shortest-first"
@@ -48,6 +48,7 @@ def document(
             "longer_than_window": int(sums[load, policy].once[0, 6]),
         }
         | row(sums[load, policy])
+        | {"idle_minutes": idle(sums[load, policy])}
         for (load, policy), cell in cells.items()
         if not policy.startswith(REACH)
     ]

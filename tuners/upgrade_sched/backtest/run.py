@@ -20,10 +20,12 @@ from agents.stop import any_of, budget_spent, no_improvement
 from sysmith_errors import BudgetExhausted, InputError, Interrupted
 from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks, Setup
-from tuners.upgrade_sched.backtest.report import OURS, REACH, SHORTEST_SQUARED, Cell, document
+from tuners.upgrade_sched.backtest.calibration import calibration, observe
+from tuners.upgrade_sched.backtest.report import REACH, SHORTEST_SQUARED, Cell, document
 from tuners.upgrade_sched.backtest.search import (
     ORDERS,
     SHORTEST_FIRST,
+    VALIDATED,
     Choice,
     Known,
     Search,
@@ -32,6 +34,8 @@ from tuners.upgrade_sched.backtest.search import (
     choice_of,
 )
 from tuners.upgrade_sched.backtest.simulate import play
+from tuners.upgrade_sched.backtest.sweep import Sweep
+from tuners.upgrade_sched.backtest.tradeoff import OURS
 from tuners.upgrade_sched.types import Floats, History
 
 COMMAND = "upgrade-sched backtest"
@@ -40,7 +44,7 @@ COMMAND = "upgrade-sched backtest"
 @dataclass(frozen=True)
 class Request:
     """A backtest as asked for. ``trials`` are those of the search for each split and load; ``patience``
-    ends it early."""
+    ends it early. ``cost_ratios`` are those of the sweep (none: no sweep)."""
 
     setup: Setup
     baselines: tuple[str, ...]
@@ -48,6 +52,7 @@ class Request:
     patience: int = 12
     max_wall_s: float | None = None
     max_evaluations: int | None = None
+    cost_ratios: tuple[float, ...] = ()
 
     def recorded(self, history: History, digest: str) -> dict[str, Any]:
         """What decides the outcome, for the run's description."""
@@ -62,10 +67,12 @@ class Request:
             "patience": self.patience,
             "max_wall_s": self.max_wall_s,
             "max_evaluations": self.max_evaluations,
+            "cost_ratios": list(self.cost_ratios),
         }
 
 
-FREE = ("max_wall_s", "max_evaluations")  # what a resumed run may be given anew
+# What a resumed run may be given anew: nothing that was selected depends on it.
+FREE = ("max_wall_s", "max_evaluations", "cost_ratios")
 
 
 def digest_of(history: History) -> str:
@@ -109,11 +116,17 @@ class Backtest:
         budget = Budget(Limits(evaluations=request.max_evaluations, wall_s=request.max_wall_s))
         winners: dict[float, list[Choice]] = {load: [] for load in setup.loads}
         cells: dict[tuple[float, str], Cell] = {}
-        selections = []
+        selections, observed = [], []
+
+        def sweep_select(name: str, judge: Validation, proposers: Sequence[Proposer]) -> LoopResult:
+            return self._select(name, judge, proposers, budget)
+
+        sweep = Sweep(blocks, request.cost_ratios, request.baselines, request.trials, sweep_select, self.say)
         for split in range(1, setup.splits + 1):
             for load in setup.loads:
                 task = Task(blocks, split - 1, load, tuple(reversed(winners[load][-2:])))
-                result = self._select(f"split-{split}/load-{load:g}", task, budget)
+                parts = (Known(task), Search(task, request.trials))
+                result = self._select(f"split-{split}/load-{load:g}", Validation(task), parts, budget)
                 assert result.best is not None
                 choice = choice_of(result.best.proposal.payload)
                 winners[load].append(choice)
@@ -127,21 +140,27 @@ class Backtest:
                         "validation": dict(result.best.evaluation.metrics),
                     }
                 )
-                for name, counts in self._test(blocks, split, load, choice).items():
+                played = self._test(blocks, split, load, choice)
+                for name, counts in played.items():
                     cell = cells.setdefault((load, name), Cell(load, name))
                     cell.windows.append(counts)
+                observed.append(observe(blocks, split, load, choice.model))
                 self.say(f"split {split} of {setup.splits}, load {load:g}: {choice.key}")
-            blocks.forget(split - 1)
-        return document(cells, selections, blocks, request.baselines, run_id=self.folder.info.id)
+                sweep.split(split, load, choice, played[OURS])
+            blocks.forget(split - VALIDATED)
+            sweep.forget(split - VALIDATED)
+        report = document(cells, selections, blocks, request.baselines, run_id=self.folder.info.id)
+        report["calibration"] = calibration(observed, setup.seed)
+        if request.cost_ratios:
+            report["sweep"] = sweep.document()
+        return report
 
-    def _select(self, name: str, task: Task, budget: Budget) -> LoopResult:
-        validation = Validation(task)
-        proposers: Sequence[Proposer] = (Known(task), Search(task, self.request.trials))
+    def _select(self, name: str, judge: Validation, proposers: Sequence[Proposer], budget: Budget) -> LoopResult:
         result = run_loop(
             Problem(name),
-            validation,
+            judge,
             proposers,
-            validation,
+            judge,
             log=self.folder.log,
             budget=budget.child(name),
             stop=any_of(no_improvement(self.request.patience), budget_spent()),

@@ -50,13 +50,15 @@ class Query:
 
 class Family(Protocol):
     """One kind of model. ``learn`` fits it to a query whose outcomes are known; ``held_back`` are later records, for
-    what must not be read off records that were fitted. ``logs`` gives quantiles of the logarithm at ``LEVELS`` (levels
-    x upgrades), rising along levels. ``state`` and ``restore`` carry what was learned as plain JSON and booster files
-    (UBJSON)."""
+    what must not be read off records that were fitted. ``learn_again`` then fits it to both, and keeps what was read.
+    ``logs`` gives quantiles of the logarithm at ``LEVELS`` (levels x upgrades), rising along levels. ``state`` and
+    ``restore`` carry what was learned as plain JSON and booster files (UBJSON)."""
 
     name: str
 
     def learn(self, query: Query, held_back: Query) -> None: ...
+
+    def learn_again(self, query: Query) -> None: ...
 
     def logs(self, query: Query) -> Floats: ...
 

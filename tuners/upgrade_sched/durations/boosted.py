@@ -108,6 +108,9 @@ class _Score(_Boosted, ABC):
             columns.append(np.quantile(inside, GRID) if len(inside) else np.full(len(GRID), np.log(3600.0)))
         self.table = np.column_stack(columns)
 
+    def learn_again(self, query: Query) -> None:
+        self.grow(query)
+
     def logs(self, query: Query) -> Floats:
         score = np.log(np.maximum(self.scores(query), 1.0))
         result: Floats = self.table[:, np.searchsorted(self.edges, score)]
@@ -185,7 +188,17 @@ class Survival(_Score):
         return np.clip(np.asarray(self._raw(query), dtype=float), 1.0, LONGEST_S)
 
 
-class Quantiles(_Boosted):
+class _Whole(_Boosted, ABC):
+    """A family whose trees give a distribution themselves: nothing is read off the records held back."""
+
+    @abstractmethod
+    def learn(self, query: Query, held_back: Query) -> None: ...
+
+    def learn_again(self, query: Query) -> None:
+        self.learn(query, query)
+
+
+class Quantiles(_Whole):
     """Pinball loss at ``levels`` at once; the other levels lie on straight lines of the logarithm between them."""
 
     name = "quantiles"
@@ -200,7 +213,7 @@ class Quantiles(_Boosted):
         return spread_levels(self.levels, rising(np.asarray(self._raw(query), dtype=float).reshape(-1, 6).T))
 
 
-class Bins(_Boosted):
+class Bins(_Whole):
     """The chance of each of ``intervals`` intervals of duration, cut at quantiles of the records."""
 
     name = "bins"
@@ -229,6 +242,7 @@ class Bins(_Boosted):
             label=label,
             weight=weight,
             eta=0.15,
+            min_child_weight=30,
         )
 
     def _place(self, log: Floats) -> NDArray[np.int64]:

@@ -95,8 +95,8 @@ def fit(
     """Fit the families ``names`` to ``rows`` (oldest first), each decided on at ``at`` (Unix seconds); of more than
     ``MOST_RECORDS`` to those that ``learnable`` picks by ``seed``.
 
-    The families are chosen by what a prediction at the critical fractile of ``cost_ratio`` costs on the records held
-    back, durations counted up to ``longest_s``: beyond it an upgrade is lost however much longer it takes.
+    The families are calibrated and chosen on the latest records, which they have not seen, and then fitted to these as
+    well. Durations are judged up to ``longest_s``: beyond it an upgrade is lost however much longer it takes.
     """
     crowd = index.crowd(rows, at)  # of all rows: what is decided on together must not be thinned out
     kept = learnable(np.arange(len(rows)), seed)
@@ -114,6 +114,8 @@ def fit(
     for name in (*fitted.families, CHOSEN):
         z = normal_scores(GRID, fitted.logs(judged, name), judged.log)
         fitted.likeness[name] = measure_likeness(index, judged.rows, judged.at, z)
+    for family in fitted.families.values():
+        family.learn_again(query)
     return fitted
 
 
@@ -146,14 +148,16 @@ def at_levels(logs: Floats, levels: Floats) -> Floats:
 
 
 def _choose(fitted: Durations, judged: Query, longest_s: float) -> None:
-    """Pick the family of least cost for each type with enough outcomes, and one for all other types together."""
-    level = critical_level(fitted.cost_ratio)
-    place = int(np.abs(GRID - level).argmin())
+    """Pick the family of least cost for each type with enough outcomes, and one for all other types together.
+
+    The cost is the pinball loss averaged over all levels, which is half the continuous ranked probability score
+    (Gneiting and Raftery 2007): schedulers and policies read the whole distribution, not one quantile of it.
+    """
     truth = np.minimum(np.exp(judged.log), longest_s)
-    cost = {
-        name: pinball(truth, np.minimum(np.exp(fitted.logs(judged, name)[place]), longest_s), level)
-        for name in fitted.families
-    }
+    cost = {}
+    for name in fitted.families:
+        quantiles = np.minimum(np.exp(fitted.logs(judged, name)), longest_s)
+        cost[name] = np.mean([pinball(truth, row, level) for row, level in zip(quantiles, GRID, strict=True)], axis=0)
     types, number, count = np.unique(judged.index.history.type[judged.rows], return_inverse=True, return_counts=True)
     thick = count >= FEWEST_TO_JUDGE
     groups = {str(kind): number == i for i, kind in enumerate(types) if thick[i]}

@@ -27,6 +27,9 @@ class Recent:
     def learn(self, query: Query, held_back: Query) -> None:
         """Nothing is fitted: the index is the model."""
 
+    def learn_again(self, query: Query) -> None:
+        """Nothing is fitted."""
+
     def logs(self, query: Query) -> Floats:
         result = np.full((len(GRID), len(query.rows)), np.nan)
         open_ = np.ones(len(query.rows), dtype=bool)

@@ -1,8 +1,6 @@
-"""Seeded random fleets of any size, and how fast, lean and close to the bound they are planned; it reads no file.
+"""How fast, lean and close to the bound random fleets are planned; it reads no file.
 
-The fleet: racks of 40 servers, power feeds of 10 racks, 4 zones and services of about 100 servers spread over racks;
-five types of upgrade with lognormal means and spreads of 15 to 60 %; priorities 1 to 5; 5 % with a deadline. Windows
-are four hours long, one each night, with so many slots that ``load`` times their time is asked for.
+``fleets`` says what the fleets are like.
 """
 
 from __future__ import annotations
@@ -11,90 +9,35 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sysmith_errors import InternalFault
-from tuners.upgrade_sched.plan.bound import upper_bound
+from tuners.upgrade_sched.plan.bound import combinatorial_bound, upper_bound
+from tuners.upgrade_sched.plan.fleets import constrained_fleet, random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import Policy, build
-from tuners.upgrade_sched.plan.model import (
-    NEVER,
-    Constraints,
-    Fleet,
-    FleetProblem,
-    Floor,
-    Labels,
-    Limit,
-    Upgrades,
-    Window,
-)
-from tuners.upgrade_sched.plan.risk import Risk
 from tuners.upgrade_sched.plan.verify import violations
-
-DAY, NIGHT = 86_400, 4 * 3600
-BEGIN = 1_772_402_400  # 2026-03-01T22:00:00Z
-TYPES = (("kernel", 25, 0.25), ("firmware", 45, 0.4), ("bios", 35, 0.3), ("os", 70, 0.6), ("agent", 8, 0.5))
-
-
-def random_fleet(
-    servers: int, *, seed: int = 0, load: float = 1.2, nights: int = 20, risk: Risk | None = None
-) -> FleetProblem:
-    """A fleet of ``servers`` with one upgrade each; ``load`` is the mean work asked for over the windows' time."""
-    rng = np.random.default_rng(seed)
-    number = np.arange(servers)
-    rack = number // 40
-    fleet = Fleet(
-        tuple(f"s{n:07d}" for n in range(servers)),
-        {
-            "rack": _labels(rack, "r"),
-            "power": _labels(rack // 10, "p"),
-            "zone": _labels(rack % 4, "z"),
-            "service": _labels(rng.permutation(servers) // 100, "svc"),
-        },
-        rng.random(servers) < 0.002,
-    )
-    kind = rng.choice(len(TYPES), servers, p=(0.3, 0.15, 0.15, 0.15, 0.25))
-    minutes = np.array([row[1] for row in TYPES], float)[kind] * rng.lognormal(0.0, 0.35, servers)
-    mean = np.clip(np.ceil(minutes * 60), 60, NIGHT // 2).astype(np.int64)
-    spread = np.ceil(mean * np.array([row[2] for row in TYPES])[kind] * rng.uniform(0.6, 1.0, servers)).astype(np.int64)
-    deadline = np.full(servers, NEVER)
-    hurried = rng.random(servers) < 0.05
-    deadline[hurried] = BEGIN + DAY * rng.integers(nights // 3, nights, int(hurried.sum()))
-    upgrades = Upgrades(
-        ids=fleet.names,
-        server=number,
-        type=tuple(TYPES[k][0] for k in kind),
-        weight=rng.integers(1, 6, servers).astype(float),
-        mean_s=mean,
-        spread_s=spread,
-        not_before=np.zeros(servers, np.int64),
-        deadline=deadline,
-        wave=np.full(servers, -1),
-    )
-    slots = max(1, round(float(mean.sum()) / load / (nights * NIGHT)))
-    windows = tuple(Window(f"night-{n + 1}", BEGIN + n * DAY, BEGIN + n * DAY + NIGHT, slots) for n in range(nights))
-    rules = Constraints(
-        max_running=slots,
-        limits=(Limit("rack", max_down=4), Limit("power", max_down=30)),
-        floors=(Floor("service", share=0.9), Floor("zone", share=0.5)),
-    )
-    return FleetProblem(fleet, upgrades, windows, rules, risk or Risk())
-
-
-def _labels(codes: np.ndarray, prefix: str) -> Labels:
-    return Labels(codes.astype(np.int64), tuple(f"{prefix}{n}" for n in range(int(codes.max(initial=0)) + 1)))
 
 
 def bench(
-    servers: int, *, seed: int = 0, load: float = 1.2, policy: Policy | None = None, check: bool = True
+    servers: int,
+    *,
+    seed: int = 0,
+    load: float = 1.2,
+    policy: Policy | None = None,
+    check: bool = True,
+    constrained: bool = False,
 ) -> dict[str, Any]:
     """Plan one random fleet: seconds of each part, peak memory of the process (MiB), gap to the bound.
 
     ``seconds`` counts all from the problem in memory to the schedule and its bound; the independent check is apart.
+    ``operations`` counts the scheduler's steps, the same on any machine. ``gap_loose_percent`` is the gap to the bound
+    that knows lanes, deadlines and one constraint at a time.
     """
-    problem = random_fleet(servers, seed=seed, load=load)
+    problem = (constrained_fleet if constrained else random_fleet)(servers, seed=seed, load=load)
     began, processor = time.perf_counter(), time.process_time()
     compiled = compile_problem(problem)
     ready = time.perf_counter()
@@ -107,6 +50,8 @@ def bench(
     weight = problem.upgrades.weight
     return {
         "servers": servers,
+        "constrained": constrained,
+        "upgrades": len(problem.upgrades),
         "windows": len(problem.windows),
         "slots": problem.windows[0].slots,
         "load": load,
@@ -117,13 +62,28 @@ def bench(
         "seconds_schedule": round(built - ready, 3),
         "seconds_bound": round(ended - built, 3),
         "seconds_verify": round(checked - ended, 3),
+        "operations": schedule.facts["operations"],
         "peak_memory_mib": round(_peak_mib(), 1),
         "scheduled": int(schedule.placed.sum()),
         "value": float(weight[schedule.placed].sum()),
         "bound": round(bound.value, 3),
+        "bound_method": bound.method,
         "gap_percent": round(100 * bound.gap(schedule, weight), 3),
+        "gap_loose_percent": round(100 * combinatorial_bound(compiled).gap(schedule, weight), 3),
         "violations": len(found) if check else None,
     }
+
+
+def growth(rows: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """The exponents with which the scheduler's operations and the processor's seconds grow with the fleet: the slope of
+    a line through their logarithms (least squares); 1 is linear. None for fewer than two sizes."""
+    sizes = np.log([row["servers"] for row in rows])
+    if len(np.unique(sizes)) < 2:
+        return None
+    found = {}
+    for name in ("operations", "cpu_seconds"):
+        found[name] = round(float(np.polyfit(sizes, np.log([max(row[name], 1e-3) for row in rows]), 1)[0]), 3)
+    return found
 
 
 def _peak_mib() -> float:
@@ -132,12 +92,12 @@ def _peak_mib() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def bench_apart(servers: int, *, seed: int, load: float, check: bool) -> dict[str, Any]:
+def bench_apart(servers: int, *, seed: int, load: float, check: bool, constrained: bool = False) -> dict[str, Any]:
     """``bench`` in a process of its own, so that its peak memory is its own. Raises InternalFault where it breaks."""
     import json
     import subprocess
 
-    call = f"bench({servers}, seed={seed}, load={load!r}, check={check})"
+    call = f"bench({servers}, seed={seed}, load={load!r}, check={check}, constrained={constrained})"
     code = f"import json; from tuners.upgrade_sched.plan.bench import bench; print(json.dumps({call}))"
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(

@@ -1,19 +1,24 @@
 """An upper bound on what any schedule can be worth, beside which every schedule is shown; it makes no schedule.
 
-Two relaxations, the smaller of which counts: the chain of knapsacks over windows and deadlines (``select``), and one
-knapsack over all windows in which no group exceeds its own capacity (a laminar polymatroid, greedy as well). Both keep
-the risk on lanes; neither knows order within a window. ``lp.py`` has a tighter one for small cases.
+Three relaxations, the smallest of which counts: the chain of knapsacks over windows and deadlines (``select``); one
+knapsack over all windows in which no group exceeds its own capacity (a laminar polymatroid, greedy as well); and, where
+waves, scopes, blackouts, a late begin or groups press, prices on every window (``prices``). All keep the risk on lanes;
+none knows order within a window. ``lp`` has a tighter one for small cases.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.model import Floats, Schedule
+from tuners.upgrade_sched.plan.prices import priced_bound
+from tuners.upgrade_sched.plan.relaxed import relax
 from tuners.upgrade_sched.plan.select import capacity_of, due_windows, nested_knapsack, sizes_of
+
+PRESSED = 0.5  # a group's work in parts of all its time from which on it may decide what fits
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,17 @@ class Bound:
         return 0.0 if self.value <= 0 else max(0.0, 1.0 - value / self.value)
 
 
-def upper_bound(c: Compiled) -> Bound:
-    """The better of both relaxations."""
+def upper_bound(c: Compiled, steps: int | None = None) -> Bound:
+    """The best of the relaxations. ``steps``: how many for the prices; None: as many as suit the size."""
+    base = combinatorial_bound(c)
+    if base.value <= 0 or not pressed(c):
+        return base
+    priced = priced_bound(relax(c), steps)
+    return replace(base, value=priced, method="prices on windows and domains") if priced < base.value else base
+
+
+def combinatorial_bound(c: Compiled) -> Bound:
+    """The better of both knapsacks."""
     upgrades = c.problem.upgrades
     if not c.problem.windows or not c.possible.any():
         return Bound(0.0, 0, 0.0, 0.0, "nothing can run")
@@ -48,6 +62,31 @@ def upper_bound(c: Compiled) -> Bound:
     enough = int(np.searchsorted(capacity, demand * (1 - 1e-12))) + 1
     # Everything can be placed in less than all windows only if it fits; else the bound is one past the last.
     return Bound(value, min(enough, len(capacity) + 1), demand, float(capacity[-1]), method)
+
+
+def pressed(c: Compiled) -> bool:
+    """Whether anything but lanes and deadlines can decide what fits: else the chain of knapsacks says it all."""
+    upgrades, jobs = c.problem.upgrades, np.nonzero(c.possible)[0]
+    begin = min(window.start for window in c.problem.windows)
+    if c.problem.constraints.waves or any(c.blackouts) or not c.eligible[c.signature[jobs]].all():
+        return True
+    if np.any(upgrades.not_before[jobs] > begin):
+        return True
+    open_s = _union(sorted((window.start, window.end) for window in c.problem.windows))
+    # A limit on all that is no less than the lanes there are at one time decides nothing.
+    lanes = _most_lanes(c)
+    caps = np.array([group.cap if group.cap < lanes else np.inf for group in c.groups])
+    for column in range(c.membership.shape[1]):
+        group = c.membership[jobs, column]
+        load = np.bincount(group[group >= 0], upgrades.mean_s[jobs[group >= 0]], len(c.groups))
+        if np.any(load > PRESSED * caps * open_s):
+            return True
+    return False
+
+
+def _most_lanes(c: Compiled) -> int:
+    changes = [(w.start, w.slots) for w in c.problem.windows] + [(w.end, -w.slots) for w in c.problem.windows]
+    return int(np.cumsum([change for _, change in sorted(changes)]).max())
 
 
 def _with_groups(c: Compiled, size: Floats, capacity: float) -> float:

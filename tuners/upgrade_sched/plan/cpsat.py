@@ -151,7 +151,8 @@ class _Model:
         step, waves = problem.step, problem.constraints.waves
         for number, wave in enumerate(waves):
             early = np.nonzero(self.c.possible & (step >= 0) & (step <= number))[0].tolist()
-            late = np.nonzero(self.c.possible & (step == number + 1))[0].tolist()
+            # All later steps, for the waves in between may have nothing in them.
+            late = np.nonzero(self.c.possible & (step > number))[0].tolist()
             over = model.new_int_var(0, 2 * self.horizon, "")
             for i in early:
                 if self.free[i]:

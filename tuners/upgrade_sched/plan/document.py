@@ -7,6 +7,7 @@ The document names its input files with their hashes and keeps the durations it 
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -197,9 +198,9 @@ def write_file(path: Path, text: str) -> None:
     try:
         write_atomic(path, text.encode("utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}", mend="Name a file in a folder that exists."
-        ) from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        mend = "Free some space and run it again." if full else "Name a file in a folder that exists."
+        raise InputError(f"{path} cannot be written: {error.strerror}", mend=mend) from None
 
 
 def read(path: Path) -> Plan:

@@ -142,6 +142,7 @@ class Reader:
         if len(found) > 1:
             self.bad("twice", line, found[1][0], f"is given beside {found[0][0]}", "Give one of them.")
         if found and found[0][1] > LONGEST:
-            self.bad("range", line, found[0][0], "is longer than a year", "Check its unit.")
+            message = f"{str(row[found[0][0]])!r:.60} is longer than a year"
+            self.bad("range", line, found[0][0], message, "Check its unit.")
             return None
         return found[0][1] if found else None

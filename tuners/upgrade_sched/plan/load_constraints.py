@@ -24,7 +24,7 @@ import numpy as np
 from tuners.upgrade_sched.plan.fields import Reader
 from tuners.upgrade_sched.plan.load_fleet import RawUpgrades
 from tuners.upgrade_sched.plan.model import Blackout, Bools, Constraints, Fleet, Floor, Limit, Wave, servers_where
-from tuners.upgrade_sched.plan.tables import line_of
+from tuners.upgrade_sched.plan.tables import line_of, named_on
 
 SCOPE = {"where", "types"}
 TABLES: dict[str, set[str]] = {
@@ -58,21 +58,24 @@ def read_constraints(path: Path, data: dict[str, Any], text: str, fleet: Fleet, 
             rows[name] = _rows(name, value, text, read)
         elif name in SINGLE:
             if not isinstance(value, dict):
-                read.bad("table", 0, name, "is not a table", f"Write [{name}].")
+                read.bad("table", named_on(text, name), name, "is not a table", f"Write [{name}].")
             else:
-                _unknown(name, value, SINGLE[name], 0, read)
+                _unknown(name, value, SINGLE[name], named_on(text, name), read)
         elif name != "timezone":
             mend = f"Known: timezone, {', '.join([*SINGLE, *TABLES])}."
-            read.bad("unknown-table", 0, name, "is not a kind of constraint", mend)
+            read.bad("unknown-table", named_on(text, name), name, "is not a kind of constraint", mend)
     single = {name: data[name] if isinstance(data.get(name), dict) else {} for name in SINGLE}
     rest = single["order"].get("rest", "after")
     if rest not in ("after", "free"):
-        read.bad("rest", 0, "order.rest", f"{rest!r} is neither after nor free", 'Write "after" or "free".')
+        line = named_on(text, "order")
+        read.bad("rest", line, "order.rest", f"{rest!r} is neither after nor free", 'Write "after" or "free".')
     limits = [limit for line, row in rows["limit"] if (limit := _limit(row, line, fleet, read))]
     floors = [floor for line, row in rows["floor"] if (floor := _floor(row, line, fleet, read))]
     blackouts = [one for line, row in rows["blackout"] if (one := _blackout(row, line, fleet, read))]
     constraints = Constraints(
-        max_running=read.count(single["system"].get("max_running"), 0, "system.max_running", least=1),
+        max_running=read.count(
+            single["system"].get("max_running"), named_on(text, "system"), "system.max_running", least=1
+        ),
         limits=tuple(limits),
         floors=tuple(floors),
         waves=tuple(_wave(row, line, number, read) for number, (line, row) in enumerate(rows["wave"])),
@@ -88,7 +91,7 @@ def read_constraints(path: Path, data: dict[str, Any], text: str, fleet: Fleet, 
 
 def _rows(name: str, value: Any, text: str, read: Reader) -> list[tuple[int, dict[str, Any]]]:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        read.bad("table", line_of(text, name, 0), name, "is not an array of tables", f"Write [[{name}]].")
+        read.bad("table", named_on(text, name), name, "is not an array of tables", f"Write [[{name}]].")
         return []
     found = []
     for number, row in enumerate(value):
@@ -167,7 +170,8 @@ def _blackout(row: dict[str, Any], line: int, fleet: Fleet, read: Reader) -> Bla
     if start is None or end is None:
         return None
     if end <= start:
-        read.bad("blackout-order", line, "blackout.end", "is not after start", "Swap them, or correct the date.")
+        message = f"{str(row['end'])!r:.60} is not after start {str(row['start'])!r:.60}"
+        read.bad("blackout-order", line, "blackout.end", message, "Swap them, or correct the date.")
     return Blackout(read.text(row.get("name"), line, "blackout.name") or f"line {line}", start, end, where)
 
 

@@ -119,7 +119,9 @@ def read_upgrades(table: Table, fleet: Fleet, read: Reader, *, own_file: bool) -
     for number, (early, late) in enumerate(zip(raw.not_before, raw.deadline, strict=True)):
         if early >= late:
             mend = "Let the deadline be later than not_before."
-            read.bad("deadline-order", lines[number], "deadline", "is not after not_before", mend)
+            given = [f"{str(column(name)[number])!r:.60}" for name in ("deadline", "not_before")]
+            message = f"{given[0]} is not after not_before {given[1]}"
+            read.bad("deadline-order", lines[number], "deadline", message, mend)
     return raw if own_file else _without_down(raw, fleet)
 
 

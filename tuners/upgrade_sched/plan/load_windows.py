@@ -30,18 +30,21 @@ def read_windows(table: Table, fleet: Fleet, read: Reader) -> tuple[Window, ...]
     all) with ``every_days`` (same wall-clock time) or ``every_hours``; any column named after a domain, or ``where``,
     limits the window to those servers."""
     found: list[Window] = []
+    lines: list[int] = []
     for name in table.columns:
         if name not in KNOWN and name not in fleet.domains:
             mend = f"Known: {', '.join(KNOWN)} and the fleet's domains ({', '.join(fleet.domains) or 'none'})."
             read.bad("unknown-column", 1, name, "is neither a field of a window nor a domain of the fleet", mend)
     for number, line in enumerate(table.lines):
         row = {name: column[number] for name, column in table.columns.items()}
-        found += _window(row, line, number, fleet, read)
-    seen: dict[str, Window] = {}
-    for window in found:
+        found += (made := _window(row, line, number, fleet, read))
+        lines += [line] * len(made)
+    seen: dict[str, int] = {}
+    for window, line in zip(found, lines, strict=True):
         if window.name in seen:
-            read.bad("duplicate", 0, "window", f"two windows are called {window.name!r}", "Rename one of them.")
-        seen[window.name] = window
+            message = f"{window.name!r} is on line {seen[window.name]} too"
+            read.bad("duplicate", line, "window", message, "Rename one of them.")
+        seen.setdefault(window.name, line)
     return tuple(sorted(found, key=lambda window: (window.start, window.end, window.name)))
 
 
@@ -66,7 +69,8 @@ def _window(row: dict[str, Any], line: int, number: int, fleet: Fleet, read: Rea
         return []
     end = end if end is not None else start + round(length or 0)
     if end <= start:
-        read.bad("window-order", line, "end", "is not after start", "Swap them, or correct the date.")
+        message = f"{_given(row, 'end')} is not after start {_given(row, 'start')}"
+        read.bad("window-order", line, "end", message, "Swap them, or correct the date.")
         return []
     if slots is None or slots > MOST_SLOTS:
         message = "is empty" if slots is None else f"{slots} is more than {MOST_SLOTS}"
@@ -84,6 +88,10 @@ def _window(row: dict[str, Any], line: int, number: int, fleet: Fleet, read: Rea
         label = name if repeat == 1 else f"{name}-{turn + 1}"
         windows.append(Window(label, first, first + end - start, slots, where))
     return windows
+
+
+def _given(row: dict[str, Any], name: str) -> str:
+    return f"{str(row.get(name))!r:.60}"
 
 
 def _shift(start: int, turn: int, days: int | None, hours: float | None, read: Reader) -> int:

@@ -31,6 +31,15 @@ class Grid:
         self.bucket: list[int] = np.floor(np.log(np.maximum(mean, 1)) * PER_E).astype(int).tolist()
         self.buckets = max(self.bucket, default=0) + 1
 
+    def lane_classes(self, jobs: Ints, size: Floats, count: int) -> list[int]:
+        """A class for each of ``count`` lanes, in proportion to the time that ``jobs`` take."""
+        load = np.bincount(self.of_array[jobs], size[jobs], self.classes)
+        if load.sum() <= 0:
+            return [0] * count
+        shares = np.cumsum(load) / load.sum()
+        found: list[int] = np.searchsorted(shares, (np.arange(count) + 0.5) / count).tolist()
+        return found
+
     def longest(self, room: float, variance: float, group: int, z: float) -> int:
         """The bucket of the longest mean m of a class with m + z sqrt(variance + ratio m) <= room; -1 if none.
 

@@ -66,12 +66,15 @@ class Risk:
         result: NDArray[np.float64] = np.maximum(mean, mean * np.exp(self.z * np.sqrt(ratio) - ratio / 2))
         return result
 
-    def sizes(self, mean: NDArray[Any], variance: NDArray[Any], length: float) -> NDArray[np.float64]:
+    def sizes(
+        self, mean: NDArray[Any], variance: NDArray[Any], length: float, z: float | None = None
+    ) -> NDArray[np.float64]:
         """Each upgrade's part of a lane ``length`` seconds long, in seconds, such that no lane holds more than
         ``length`` of them (see the module's formula). For ``lognormal`` z is replaced by the smallest factor that the
-        rule gives for any ratio of spread to mean up to the largest here, so the sizes stay a lower bound."""
+        rule gives for any ratio of spread to mean up to the largest here, so the sizes stay a lower bound; give ``z``
+        where lanes hold others beside these."""
         mean, variance = np.asarray(mean, float), np.asarray(variance, float)
-        z = self.optimistic_z(mean, variance)
+        z = self.optimistic_z(mean, variance) if z is None else z
         x = z * z * variance / (mean * length)
         result: NDArray[np.float64] = mean * ((np.sqrt(x) + np.sqrt(x + 4.0)) / 2.0) ** 2
         return result

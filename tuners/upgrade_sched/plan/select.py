@@ -18,6 +18,16 @@ from tuners.upgrade_sched.plan.model import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What the loop may vary. ``classes``: how many classes of variance lanes are kept apart by; ``reach``: how far,
+    in parts of a window, a lane's end may reach into later windows. ``seed`` mixes upgrades of equal priority."""
+
+    classes: int = 4
+    reach: float = 0.05
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Choice:
     """``rank``: the position of each upgrade in the order of preference; ``chosen``: what the knapsack keeps;
     ``due``: the last window (position by start) open to it; ``latest``: the last window it should wait for;

@@ -8,38 +8,31 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from tuners.upgrade_sched.plan.groups import Compiled
-from tuners.upgrade_sched.plan.model import Schedule
+from tuners.upgrade_sched.plan.model import Bools, Schedule
 from tuners.upgrade_sched.plan.pools import Grid, Pool
-from tuners.upgrade_sched.plan.select import Choice
+from tuners.upgrade_sched.plan.select import Choice, Policy
+from tuners.upgrade_sched.plan.waves import last_chances, on_crowded_groups, reserves_alone
 
 END, READY, STEP, OPEN, PICK = range(5)  # at one instant, ends come before starts
 WAITING, POOLED, STARTED, DEAD = range(4)
+EXTRA = 3  # more that are asked than a group has room for, for some are blocked elsewhere or fit no lane
 TIGHT = 3  # buckets below the longest that would fit: within 6 % of filling the lane
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What the loop may vary. ``classes``: how many classes of variance lanes are kept apart by; ``reach``: how far,
-    in parts of a window, a lane's end may reach into later windows. ``seed`` mixes upgrades of equal priority."""
-
-    classes: int = 4
-    reach: float = 0.05
-    seed: int = 0
 
 
 class Sweep:
     """The state of one sweep; ``run`` returns the schedule."""
 
-    def __init__(self, c: Compiled, choice: Choice, policy: Policy) -> None:
+    def __init__(self, c: Compiled, choice: Choice, policy: Policy, pushed: Bools) -> None:
+        """``pushed``: upgrades of early waves that go before all others."""
         problem, upgrades = c.problem, c.problem.upgrades
         count = len(upgrades)
-        self.c, self.choice, self.policy = c, choice, policy
+        self.c, self.choice, self.policy, self.pushed = c, choice, policy, pushed
         self.windows = problem.windows
         self.normal = problem.risk.rule == "spread"
         self.reserve = problem.risk.reserve
@@ -54,15 +47,19 @@ class Sweep:
         self.cap = [group.cap for group in c.groups]
         self.running = [0] * len(c.groups)
         self.queue: list[list[int]] = [[] for _ in c.groups]
+        self.hurried_queue: list[deque[int]] = [deque() for _ in c.groups]
         self.state = bytearray(count)
         self.states = np.frombuffer(self.state, np.uint8)
         self.states[~c.possible] = DEAD
         self.order = np.argsort(choice.rank, kind="stable")
         self.order = self.order[c.possible[self.order]]
         self.steps = problem.step
+        self.latest = choice.latest.copy()
+        self.need = reserves_alone(c)
+        self.hurried = bytearray(count)
         ordered = self.steps[c.possible & (self.steps >= 0)]
         self.left = np.bincount(ordered, minlength=len(problem.constraints.waves) + 1).tolist()
-        self.step, self.step_end = 0, 0
+        self.step, self.step_end, self.begun = 0, 0, 0  # begun: when the last step did
         self.needs = {j: sum(self.state[i] != DEAD for i in names) for j, names in upgrades.after.items()}
         self.followers: dict[int, list[int]] = {}
         for job, names in upgrades.after.items():
@@ -75,12 +72,11 @@ class Sweep:
         self.special = bytearray(special.astype(np.uint8).tobytes())
         self.deadline: list[int] = upgrades.deadline.tolist()
         self.events: list[tuple[int, int, int]] = [(w.start, OPEN, n) for n, w in enumerate(self.windows)]
-        self.events += self._releases(start, horizon)
+        late = np.nonzero(c.possible & (upgrades.not_before > start) & (upgrades.not_before < horizon))[0]
+        self.events += [(int(upgrades.not_before[job]), READY, int(job)) for job in late]
         heapq.heapify(self.events)
         self.open: list[int] = []
-        self.pools: list[Pool] = []
-        self.spare: list[Pool] = []
-        self.urgent: list[Pool] = []
+        self.pools, self.spare, self.urgent, self.critical = (list[Pool]() for _ in range(4))
         self.lane_window: list[int] = []
         self.lane_number: list[int] = []
         self.lane_class: list[int] = []
@@ -91,17 +87,14 @@ class Sweep:
         near = range(self.grid.classes)
         self.near = [sorted(near, key=lambda k, own=own: (abs(k - own), -k)) for own in near]  # type: ignore[misc]  # a default binds
         self.schedule = Schedule.empty(count)
+        self.operations = 0  # events, upgrades looked at: what the sweep costs, on any machine
 
-    def _releases(self, start: int, horizon: int) -> Iterable[tuple[int, int, int]]:
-        early = self.c.problem.upgrades.not_before
-        late = np.nonzero(self.c.possible & (early > start) & (early < horizon))[0]
-        return [(int(early[job]), READY, int(job)) for job in late]
-
-    def run(self) -> Schedule:
-        """Go through all events; returns the schedule."""
+    def run(self, *, waves_only: bool = False) -> Schedule:
+        """Go through all events, or only until the last wave has soaked; returns the schedule."""
         events = self.events
         while events:
             now, kind, which = heapq.heappop(events)
+            self.operations += 1
             if kind == PICK:
                 self._pick(which, now)
             elif kind == END:
@@ -109,7 +102,9 @@ class Sweep:
             elif kind == OPEN:
                 self._open(which, now)
             elif kind == STEP:
-                self.step = which
+                self.step, self.begun = which, now
+                if waves_only and which == len(self.c.problem.constraints.waves):
+                    break
                 self._refill(now)
                 self._unpark_all(now)
             else:
@@ -119,29 +114,18 @@ class Sweep:
     # What happens at an instant
 
     def _open(self, which: int, now: int) -> None:
-        window = self.windows[which]
-        self.open = [n for n in self.open if self.windows[n].end > now] + [which]
-        first = len(self.lane_window)
-        count = min(window.slots, int((self.states <= POOLED).sum()))
+        self.open, first = [n for n in self.open if self.windows[n].end > now] + [which], len(self.lane_window)
+        count = min(self.windows[which].slots, int((self.states <= POOLED).sum()))
         self.lane_window += [which] * count
         self.lane_number += range(count)
         self.lane_mean += [0] * count
         self.lane_variance += [0.0] * count
         self.lane_job += [-1] * count
         self._refill(now)
-        self.lane_class += self._classes(which, count)
+        mine = np.nonzero((self.states == POOLED) & self.c.eligible[self.c.signature, which])[0]
+        self.lane_class += self.grid.lane_classes(mine, self.choice.size, count)
         for lane in range(first, first + count):
             heapq.heappush(self.events, (now, PICK, lane))
-
-    def _classes(self, which: int, count: int) -> list[int]:
-        """A class for each lane of a window, in proportion to the time its upgrades take."""
-        jobs = np.nonzero((self.states == POOLED) & self.c.eligible[self.c.signature, which])[0]
-        load = np.bincount(self.grid.of_array[jobs], self.choice.size[jobs], self.grid.classes)
-        if load.sum() <= 0:
-            return [0] * count
-        shares = np.cumsum(load) / load.sum()
-        found: list[int] = np.searchsorted(shares, (np.arange(count) + 0.5) / count).tolist()
-        return found
 
     def _end(self, lane: int, now: int) -> None:
         job = self.lane_job[lane]
@@ -150,7 +134,7 @@ class Sweep:
         woken = 0
         for group in self.members[job]:
             self.running[group] -= 1
-            if self.queue[group]:
+            if self.queue[group] or self.hurried_queue[group]:
                 woken += self._wake(group)
         for follower in self.followers.get(job, ()):
             self.needs[follower] -= 1
@@ -193,11 +177,21 @@ class Sweep:
         self.state[job] = POOLED
         self.pools[self.signature[job]].add(job)
 
+    def _block(self, group: int, job: int) -> None:
+        if self.hurried[job] > 1:
+            self.hurried_queue[group].appendleft(job)
+        else:
+            (self.hurried_queue if self.hurried[job] else self.queue)[group].append(job)
+
     def _wake(self, group: int) -> int:
-        """Give those who wait at a group back to the pools, as many as it has room for."""
-        queue, count = self.queue[group], 0
-        room = self.cap[group] - self.running[group]
-        while queue and count < room:
+        """Give those who wait at a group back to the pools, as many as it has room for and some more."""
+        count, most = 0, self.cap[group] - self.running[group] + EXTRA
+        hurried, queue = self.hurried_queue[group], self.queue[group]
+        while hurried and count < most:
+            job = hurried.popleft()
+            (self.critical if self.hurried[job] > 1 else self.urgent)[self.signature[job]].add(job)
+            count += 1
+        while queue and count < most:
             self.pools[self.signature[queue[-1]]].add(queue.pop())
             count += 1
         return count
@@ -218,55 +212,71 @@ class Sweep:
         """Fill the pools anew: for each open window what comes next in the order, as much as it has room for."""
         states, choice, upgrades = self.states, self.choice, self.c.problem.upgrades
         states[states == POOLED] = WAITING
-        for queue in self.queue:
+        for queue in (*self.queue, *self.hurried_queue):
             if queue:
                 queue.clear()
-        signatures = len(self.c.eligible)
-        self.pools = [Pool(self.grid) for _ in range(signatures)]
-        self.spare = [Pool(self.grid) for _ in range(signatures)]
-        self.urgent = [Pool(self.grid) for _ in range(signatures)]
+        self.pools, self.spare, self.urgent, self.critical = (
+            [Pool(self.grid) for _ in self.c.eligible] for _ in range(4)
+        )
         self.order = self.order[states[self.order] <= POOLED]
         jobs = self.order
+        self.operations += len(jobs)
         keep = (self.steps[jobs] <= self.step) & (upgrades.not_before[jobs] <= now)
         keep &= now + upgrades.mean_s[jobs] <= upgrades.deadline[jobs]
         jobs = jobs[keep]
         if self.needs:
             jobs = jobs[[not self.needs.get(job) for job in jobs.tolist()]]
-        windows = sorted((n for n in self.open if self.windows[n].end > now), key=self._openness)
+        openness = self.c.eligible.sum(axis=0).__getitem__
+        windows = sorted((n for n in self.open if self.windows[n].end > now), key=openness)
+        self._hurry(now)
+        hurried = np.frombuffer(self.hurried, np.uint8)
+        hurried[:] = 0
         for which in windows:
             window = self.windows[which]
             # What must go by this window comes first; both parts stay in order of rank.
-            urgent = choice.latest[jobs] <= which
-            jobs = np.concatenate((jobs[urgent], jobs[~urgent]))
+            jobs = jobs[np.argsort(self.latest[jobs] > which, kind="stable")]
             mine = self.c.eligible[self.c.signature[jobs], which]
             room = float(window.slots) * (window.end - now)
             run = np.cumsum(choice.size[jobs] * mine)
             inside = mine & (run <= room)
             later = mine & ~inside & (run <= room * (1 + self.policy.reach) + 20 * self.mid)
-            soon = inside & self._cut_short(jobs, which, now)
-            self._fill(self.urgent, jobs[soon])
+            awaited, pushed = inside & self._awaited(jobs), self.pushed[jobs]
+            soon = inside & (self.latest[jobs] <= which) & self._cut_short(jobs, which, now) | awaited & pushed
+            first = soon & (pushed if pushed.any() else on_crowded_groups(self.c, jobs, awaited, window.end - now))
+            hurried[jobs[soon]], hurried[jobs[first]] = 1, 2
+            self._fill(self.critical, jobs[first])
+            self._fill(self.urgent, jobs[soon & ~first])
             self._fill(self.pools, jobs[inside & ~soon])
             self._fill(self.spare, jobs[later])
             jobs = jobs[~(inside | later)]
 
+    def _hurry(self, now: int) -> None:
+        """While others wait for a wave, its upgrades wait no longer than the wave has to take."""
+        if self.step >= len(self.c.problem.constraints.waves):
+            return
+        members = np.nonzero((self.steps == self.step) & (self.states <= POOLED))[0]
+        if len(members):
+            self.latest[members] = last_chances(self.c, members, self.need, now)
+
     def _cut_short(self, jobs: np.ndarray, which: int, now: int) -> np.ndarray:
-        """Which upgrades have this window as their last and must be over before it is: these start first."""
+        """Which upgrades, where this window is their last, must start first: those that must be over before it is, and
+        those that a later wave waits for."""
         end, upgrades = self.windows[which].end, self.c.problem.upgrades
         cut = upgrades.deadline[jobs] < end
         for code, intervals in enumerate(self.c.blackouts):
             if any(now < start < end for start, _ in intervals):
                 cut |= self.c.signature[jobs] == code
-        result: np.ndarray = cut & (self.choice.latest[jobs] <= which)
-        return result
+        return cut | self._awaited(jobs)
 
-    def _openness(self, which: int) -> int:
-        return int(self.c.eligible[:, which].sum())
+    def _awaited(self, jobs: np.ndarray) -> np.ndarray:
+        """Which upgrades a later wave waits for."""
+        last = self.step >= len(self.c.problem.constraints.waves)
+        return np.zeros(len(jobs), bool) if last else self.steps[jobs] == self.step
 
     def _fill(self, pools: list[Pool], jobs: np.ndarray) -> None:
         self.states[jobs] = POOLED
-        signature = self.signature
         for job in jobs[::-1].tolist():  # the first in order comes out first
-            pools[signature[job]].add(job)
+            pools[self.signature[job]].add(job)
 
     # One lane looks for its next upgrade
 
@@ -284,7 +294,8 @@ class Sweep:
         job = -1
         spare_first = room < 4 * self.mid and self._own_is_loose(lane, room, codes)
         rest = ((self.spare, TIGHT), (self.pools, 0)) if spare_first else ((self.pools, 0), (self.spare, 0))
-        tiers = ((self.urgent, 0), *rest) if any(any(pool.masks) for pool in self.urgent) else rest
+        hurried = ((pools, 0) for pools in (self.critical, self.urgent) if any(any(pool.masks) for pool in pools))
+        tiers = (*hurried, *rest)
         for pools, tight in tiers:
             for group in self.near[own]:
                 longest = grid.longest(room, variance, group, z)
@@ -300,10 +311,10 @@ class Sweep:
                 break
         for pool, skipped in later:
             pool.add(skipped)
-        if job >= 0:
-            self._start(job, lane, now)
-        else:
+        if job < 0:
             heapq.heappush(self.parked[which], (variance, lane))
+        else:
+            self._start(job, lane, now)
 
     def _own_is_loose(self, lane: int, room: int, codes: Iterable[int]) -> bool:
         """Whether the best of this window would leave the lane with a rest too short for anything."""
@@ -323,6 +334,7 @@ class Sweep:
         """The longest upgrade of a class, from bucket ``longest`` down to ``least``, that may start now; -1 if none."""
         bits = pool.masks[group] & ((2 << longest) - 1)
         while bits:
+            self.operations += 1
             bucket = bits.bit_length() - 1
             if bucket < least:
                 return -1
@@ -330,6 +342,7 @@ class Sweep:
             tries = 4  # upgrades of one bucket differ by 2 %: if some do not fit, look at shorter ones
             while stack and tries:
                 job = stack[-1]
+                self.operations += 1
                 if not self._fits(job, lane, now, self.windows[self.lane_window[lane]].end):
                     tries -= 1
                     if len(stack) < 2 or not tries:
@@ -338,7 +351,7 @@ class Sweep:
                     continue
                 for one in self.members[job]:
                     if self.running[one] >= self.cap[one]:
-                        self.queue[one].append(pool.take(group, bucket))
+                        self._block(one, pool.take(group, bucket))
                         break
                 else:
                     pool.take(group, bucket)

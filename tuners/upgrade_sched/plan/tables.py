@@ -84,6 +84,12 @@ def line_of(text: str, kind: str, number: int) -> int:
     return 0
 
 
+def named_on(text: str, name: str) -> int:
+    """The line on which a TOML text first names a table or key ``name``, 0 where it does so in another way."""
+    found = re.search(rf"^\s*(\[+\s*)?{re.escape(name)}\b", text, re.MULTILINE)
+    return text.count("\n", 0, found.end()) + 1 if found else 0
+
+
 def _csv(path: Path, text: str, issues: Issues) -> Table | None:
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1

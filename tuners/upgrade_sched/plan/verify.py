@@ -147,7 +147,7 @@ def executed_violations(problem: FleetProblem, runs: Sequence[tuple[int, int, in
     upgrades = problem.upgrades
     jobs = np.array([run[0] for run in runs], np.int64)
     start, end = np.array([run[1] for run in runs], np.int64), np.array([run[2] for run in runs], np.int64)
-    found = list(_counts(problem, jobs, start, end))
+    found = [*_counts(problem, jobs, start, end), *_slots_at_once(problem, start, end)]
     for job in jobs[start < upgrades.not_before[jobs]]:
         found.append(Violation("not_before", upgrades.ids[job], "began before it may"))
     over: dict[int, int] = {job: finish for job, _, finish, completed in runs if completed}
@@ -156,9 +156,11 @@ def executed_violations(problem: FleetProblem, runs: Sequence[tuple[int, int, in
     waves = problem.constraints.waves
     ends = [max((t for job, t in over.items() if step[job] == number), default=0) for number in range(len(waves))]
     for job, begin, finish, _ in runs:
+        server = int(upgrades.server[job])
         inside = [w for w in problem.windows if w.start <= begin and finish <= w.end]
-        if not inside:
-            found.append(Violation("window", upgrades.ids[job], "ran outside all windows"))
+        if not any(_is_in(problem, server, window.where) for window in inside):
+            what = "ran outside all windows" if not inside else "ran in a window that is not for its server"
+            found.append(Violation("window", upgrades.ids[job], what))
         for earlier in upgrades.after.get(job, ()):
             if over.get(earlier, begin + 1) > begin:
                 found.append(Violation("after", upgrades.ids[job], f"began before {upgrades.ids[earlier]} was over"))
@@ -167,9 +169,22 @@ def executed_violations(problem: FleetProblem, runs: Sequence[tuple[int, int, in
             if last and begin < last + waves[number].soak_s:
                 found.append(Violation("wave", upgrades.ids[job], f"began before wave {waves[number].name} had soaked"))
         for blackout in problem.constraints.blackouts:
-            if blackout.start <= begin < blackout.end and _is_in(problem, int(upgrades.server[job]), blackout.where):
+            if blackout.start <= begin < blackout.end and _is_in(problem, server, blackout.where):
                 found.append(Violation("blackout", upgrades.ids[job], f"began in blackout {blackout.name}"))
     return found[:MOST]
+
+
+def _slots_at_once(problem: FleetProblem, start: Any, end: Any) -> Iterator[Violation]:
+    """More run at some time than the windows that are open then have slots."""
+    opens = [(window.start, window.slots) for window in problem.windows]
+    shuts = [(window.end, -window.slots) for window in problem.windows]
+    changes = opens + shuts + [(time, -1) for time in start.tolist()] + [(time, 1) for time in end.tolist()]
+    free, moments = 0, sorted(changes)
+    for place, (time, change) in enumerate(moments):
+        free += change
+        if free < 0 and (place + 1 == len(moments) or moments[place + 1][0] > time):
+            yield Violation("slots", "", f"{-free} more upgrades run at once than the open windows have slots")
+            return
 
 
 def _is_in(problem: FleetProblem, server: int, where: Mapping[str, tuple[str, ...]]) -> bool:
@@ -271,6 +286,8 @@ def _hopeless(problem: FleetProblem) -> set[int]:
     """Upgrades that could not run even alone: no window takes them, or something they wait for cannot run."""
     upgrades, fleet, rules = problem.upgrades, problem.fleet, problem.constraints
     lost: set[int] = set()
+    shut = _shut(problem)
+    needs = _reserved(problem, upgrades.mean_s, upgrades.spread_s.astype(float) ** 2).tolist()
     for job in range(len(upgrades)):
         server = int(upgrades.server[job])
         own = {
@@ -279,14 +296,11 @@ def _hopeless(problem: FleetProblem) -> set[int]:
             if labels.codes[server] >= 0
         }
         dark = [b for b in rules.blackouts if all(own.get(domain) in values for domain, values in b.where.items())]
-        need = float(
-            _reserved(problem, np.array([upgrades.mean_s[job]]), np.array([float(upgrades.spread_s[job]) ** 2]))[0]
-        )
         if not any(
-            _room(window, job, upgrades, dark, need)
+            _room(window, job, upgrades, dark, needs[job])
             for window in problem.windows
             if all(own.get(domain) in values for domain, values in window.where.items())
-        ) or (not fleet.down[server] and _shut(problem, server)):
+        ) or (not fleet.down[server] and shut[server]):
             lost.add(job)
     grew = True
     while grew:
@@ -307,25 +321,28 @@ def _room(window: Any, job: int, upgrades: Any, dark: list[Any], need: float) ->
     return False
 
 
-def _shut(problem: FleetProblem, server: int) -> bool:
-    """Whether a limit or floor lets this server never go down."""
+def _shut(problem: FleetProblem) -> Any:
+    """Which servers a limit or floor lets never go down."""
+    found = np.zeros(len(problem.fleet), dtype=bool)
     rules: list[Limit | Floor] = [*problem.constraints.limits, *problem.constraints.floors]
     for rule in rules:
         labels = problem.fleet.domains[rule.domain]
-        code = labels.codes[server]
-        if code < 0 or (rule.values and labels.values[code] not in rule.values):
-            continue
-        inside = labels.codes == code
-        size, down = int(inside.sum()), int((inside & problem.fleet.down).sum())
-        if isinstance(rule, Limit):
-            part = max(1, int((rule.share or 0.0) * size + 1e-9))
-            allowed = rule.max_down if rule.max_down is not None else part
-        else:
-            part = math.ceil((rule.share or 0.0) * size - 1e-9)
-            allowed = size - (rule.min_up if rule.min_up is not None else part)
-        if down + 1 > allowed:
-            return True
-    return False
+        known = labels.codes >= 0
+        sizes = np.bincount(labels.codes[known], minlength=len(labels.values))
+        downs = np.bincount(labels.codes[known & problem.fleet.down], minlength=len(labels.values))
+        for code, name in enumerate(labels.values):
+            if rule.values and name not in rule.values:
+                continue
+            size = int(sizes[code])
+            if isinstance(rule, Limit):
+                part = max(1, int((rule.share or 0.0) * size + 1e-9))
+                allowed = rule.max_down if rule.max_down is not None else part
+            else:
+                part = math.ceil((rule.share or 0.0) * size - 1e-9)
+                allowed = size - (rule.min_up if rule.min_up is not None else part)
+            if downs[code] + 1 > allowed:
+                found |= labels.codes == code
+    return found
 
 
 def _dependencies(problem: FleetProblem, schedule: Schedule) -> Iterator[Violation]:

@@ -51,7 +51,11 @@ TEXTS = {"fleet.csv": FLEET, "upgrades.csv": UPGRADES, "windows.csv": WINDOWS, "
 
 
 def write(folder: Path, **changed: str) -> Sources:
-    """Write the files into ``folder``; ``fleet``, ``upgrades``, ``windows`` and ``rules`` replace texts."""
+    """Write the files into ``folder``; ``fleet``, ``upgrades``, ``windows`` and ``rules`` replace texts, and ``types``
+    adds a table of durations by type."""
     for name, text in TEXTS.items():
         (folder / name).write_text(changed.get(name.split(".")[0], text), encoding="utf-8")
-    return Sources(folder / "fleet.csv", folder / "windows.csv", folder / "upgrades.csv", folder / "rules.toml")
+    types = folder / "types.csv" if "types" in changed else None
+    if types:
+        types.write_text(changed["types"], encoding="utf-8")
+    return Sources(folder / "fleet.csv", folder / "windows.csv", folder / "upgrades.csv", folder / "rules.toml", types)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tuners.upgrade_sched.plan.bench import bench, random_fleet
+from tuners.upgrade_sched.plan.bench import bench
 from tuners.upgrade_sched.plan.bound import upper_bound
 from tuners.upgrade_sched.plan.explain import reasons
+from tuners.upgrade_sched.plan.fleets import random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import Policy, build
 from tuners.upgrade_sched.plan.model import FleetProblem
@@ -56,14 +57,7 @@ def test_large_fleets_come_close_to_the_bound(load: float) -> None:
     row = bench(10_000, seed=1, load=load)
     assert row["violations"] == 0
     assert row["gap_percent"] < 2.5
-    assert row["cpu_seconds"] < 5  # it takes a fifth of a second; a shared machine may be slower
-
-
-@pytest.mark.slow
-def test_cost_grows_about_linearly() -> None:
-    small, large = bench(20_000, check=False), bench(160_000, check=False)
-    assert large["cpu_seconds"] < 2.5 * 8 * small["cpu_seconds"]
-    assert large["gap_percent"] < 2.5
+    assert row["operations"] < 25 * row["upgrades"]  # what it costs on any machine; seconds come from the bench command
 
 
 def test_what_cannot_run_is_told_apart_and_nothing_is_dropped() -> None:

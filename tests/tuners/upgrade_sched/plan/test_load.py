@@ -38,26 +38,32 @@ def test_good_files_are_read(tmp_path: Path) -> None:
     assert validate(write(tmp_path)) == []
 
 
-@pytest.mark.parametrize(("kind", "file", "line", "field", "changed"), BAD)
+@pytest.mark.parametrize(("kind", "file", "line", "field", "said", "changed"), BAD)
 def test_bad_input_is_named(
-    tmp_path: Path, kind: str, file: str, line: int, field: str, changed: dict[str, str]
+    tmp_path: Path, kind: str, file: str, line: int, field: str, said: str, changed: dict[str, str]
 ) -> None:
-    issues = validate(write(tmp_path, **changed))
-    found = [
-        one
-        for one in issues
-        if one.kind == kind and one.file.endswith(file) and (not line or one.line == line) and field in one.field
-    ]
+    sources = write(tmp_path, **changed)
+    issues = validate(sources)
+    found = [one for one in issues if one.kind == kind and one.file.endswith(file) and field in one.field]
     assert found, [str(one) for one in issues]
-    assert found[0].message
-    assert found[0].mend
-    assert "\x1b" not in str(found[0])
-    with pytest.raises(InputError):
-        load(write(tmp_path, **changed), Risk())
+    first = found[0]
+    assert (first.line, said in first.message) == (line, True), str(first)
+    assert first.mend[0].isupper()
+    assert first.mend.endswith(".")
+    assert "\x1b" not in str(first)
+    with pytest.raises(InputError) as refused:
+        load(sources, Risk())
+    sentence = str(refused.value)
+    assert str(tmp_path) in sentence
+    assert "\n" not in sentence
 
 
 def test_there_are_forty_kinds_of_bad_input() -> None:
-    assert len({(kind, file, field) for kind, file, _, field, _ in BAD}) >= 40
+    kinds = {row[0] for row in BAD}
+    assert len(kinds) >= 40, sorted(kinds)
+    assert {row[1] for row in BAD} == {"fleet.csv", "upgrades.csv", "windows.csv", "rules.toml", "types.csv"}
+    without_a_line = {row[0] for row in BAD if not row[2]}
+    assert without_a_line == {"empty"}
 
 
 def test_every_problem_is_counted_not_only_the_first(tmp_path: Path) -> None:

@@ -182,6 +182,9 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(plan: doc.Plan) -> Non
     tags.feed(html)
     assert (tags.open, tags.links) == ([], [])
     assert "http" not in html
+    window = plan.document["windows"][0]
+    assert f"{window['window']}: {window['start']} to {window['end']}, {window['upgrades']} upgrades in" in tags.text
+    assert f"{window['slack_s'] / 3600:.1f} h slack" in tags.text
     for words in ("longer than any window", "Predicted against actual", "Domains closest", "2 upgrades; mean error"):
         assert words in tags.text
     assert html.count("<rect") >= 4

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tuners.upgrade_sched.plan.bench import random_fleet
 from tuners.upgrade_sched.plan.bound import upper_bound
+from tuners.upgrade_sched.plan.fleets import random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import build
 from tuners.upgrade_sched.plan.lp import lp_bound
