@@ -157,6 +157,9 @@ def score(
         list[str] | None, typer.Option(help="KIND=RECALL: exit 1 where hybrid recall@5 is below; may be given often.")
     ] = None,
     within: Annotated[bool, typer.Option("--within", help="Search only the manual that each question names.")] = False,
+    judged: Annotated[
+        Path | None, typer.Option(help="Judgements of pooled passages (JSON lines): those called right count too.")
+    ] = None,
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
@@ -165,12 +168,14 @@ def score(
     A line holds question, source and section (or expected, a list of such places), and may hold id, kind, split and
     manual. Exit code 1: a --goal is not reached.
     """
+    from knowledge.pool import read_judgements
     from knowledge.questions import read_goals, read_questions
     from knowledge.score import measure
 
     goals = read_goals(goal or [])
+    right = read_judgements(judged) if judged else ()
     store = _open(state)
-    report = measure(store, read_questions(questions), goals=goals, within=within)
+    report = measure(store, read_questions(questions), goals=goals, within=within, judged=right)
     if as_json:
         _print(report.document())
     else:

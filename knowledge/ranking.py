@@ -1,4 +1,5 @@
-"""Ranking passages: BM25 over exact terms, vectors, and their fusion; where both are kept is elsewhere."""
+"""Ranking passages: BM25 over exact terms, vectors, and their fusion, in which a thesaurus widens the question; where
+they are kept is elsewhere."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from knowledge.chunks import Chunk
 from knowledge.files import REBUILD
 from knowledge.folding import Place, fold
+from knowledge.thesaurus import Concept, Thesaurus, shipped
 from knowledge.tokens import terms
 from sysmith_errors import InternalFault
 
@@ -29,6 +31,8 @@ LABEL_WEIGHT, TITLE_WEIGHT, OUTER_WEIGHT = 4, 2, 1
 RRF_K = 20
 NAMED_SHARE = 0.2
 DEPTH = 100
+# What another way to say a word of the question counts, beside the word itself. Chosen as above.
+CONCEPT_WEIGHT = 1.0
 _NAME = re.compile(r"[a-z0-9*}][._][a-z*{]|(?:^|\s)--?[a-z]|[a-z]-[a-z]+-[a-z]")
 
 
@@ -86,15 +90,27 @@ class Bm25:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InternalFault(f"the term index {folder} is damaged: {error}", mend=REBUILD) from None
 
-    def best(self, query: Sequence[str], count: int, allowed: Callable[[int], bool]) -> list[tuple[int, float]]:
-        """Rows that share a term with ``query``, best first, with their scores."""
+    def best(
+        self, query: Sequence[str], count: int, allowed: Callable[[int], bool], concepts: Sequence[Concept] = ()
+    ) -> list[tuple[int, float]]:
+        """Rows that share a term with ``query``, or say one of its ``concepts`` otherwise, best first, with scores.
+
+        Another way to say a concept scores as its rarest term does, times the root of their number; of several the best
+        counts.
+        """
         import numpy as np
 
         known = self._engine.vocab_dict
         wanted = [term for term in query if term in known]
-        if not wanted:
-            return []
-        scores = self._engine.get_scores(wanted)
+        scores = self._engine.get_scores(wanted) if wanted else np.zeros(self._engine.scores["num_docs"])
+        one: dict[str, Any] = {}
+        for concept in concepts:
+            ways = [way for way in concept.others if all(term in known for term in way)]
+            for term in {term for way in ways for term in way} - one.keys():
+                one[term] = self._engine.get_scores([term])
+            if ways:
+                said = [np.min([one[term] for term in way], axis=0) * len(way) ** 0.5 for way in ways]
+                scores = scores + CONCEPT_WEIGHT * concept.share * np.max(said, axis=0)
         found: list[tuple[int, float]] = []
         for row in np.argsort(-scores, kind="stable"):
             if scores[row] <= 0 or len(found) == count:
@@ -127,9 +143,12 @@ class Retriever:
             return self._exact(query, count, sources)
         if method == "vectors":
             return self._near(query, count, sources)
-        share = min(self.model.share, NAMED_SHARE) if names_parameter(query) else self.model.share
         depth = max(DEPTH, count)
-        return fuse([(1.0, self._exact(query, depth, sources)), (share, self._near(query, depth, sources))])[:count]
+        if names_parameter(query):  # the name decides: other words for it would only add noise
+            exact, share = self._exact(query, depth, sources), min(self.model.share, NAMED_SHARE)
+        else:
+            exact, share = self._exact(query, depth, sources, shipped()), self.model.share
+        return fuse([(1.0, exact), (share, self._near(query, depth, sources))])[:count]
 
     def places(
         self, query: str, method: Method = "hybrid", count: int = 5, sources: Collection[str] | None = None
@@ -137,8 +156,12 @@ class Retriever:
         """As ``rank``, with what stands together in one section folded into its best passage: ``count`` places."""
         return fold(self.rank(query, method, max(DEPTH, 2 * count), sources), self._rows, count)
 
-    def _exact(self, query: str, count: int, sources: Collection[str] | None) -> list[tuple[int, float]]:
-        return self._bm25.best(terms(query), count, lambda row: sources is None or self._rows[row][0] in sources)
+    def _exact(
+        self, query: str, count: int, sources: Collection[str] | None, thesaurus: Thesaurus | None = None
+    ) -> list[tuple[int, float]]:
+        asked = terms(query)
+        concepts = thesaurus.concepts(query) if thesaurus else []
+        return self._bm25.best(asked, count, lambda row: sources is None or self._rows[row][0] in sources, concepts)
 
     def _near(self, query: str, count: int, sources: Collection[str] | None) -> list[tuple[int, float]]:
         vector = self.model.embed([query])[0]

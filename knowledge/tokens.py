@@ -38,6 +38,11 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def words(text: str) -> list[str]:
+    """The stems of all words in order, those too that are no search terms: for phrases such as ``turn off``."""
+    return [stem(word) for word in _SPLIT.split(text.lower()) if word]
+
+
 def _name(raw: str) -> list[str]:
     lower = raw.lower().strip("-.:/+*")
     if not lower:

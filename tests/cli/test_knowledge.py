@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from knowledge.pool import pool_id
+from knowledge.questions import read_questions
+from knowledge.store import KnowledgeStore
+
 from .helpers import environment, refusal, said, sysmith
 
 GUIDE = (
@@ -166,6 +170,23 @@ def test_bad_questions(
 ) -> None:
     document(capsys, "add", "manuals")
     assert says in refusal(capsys, "knowledge", "score", questions(place, row))
+
+
+def test_what_a_judge_called_right_counts_beside_the_label(
+    capsys: pytest.CaptureFixture[str], manuals: Path, place: Path
+) -> None:
+    said(capsys, "knowledge", "add", "manuals")
+    path = questions(place, GOOD | {"question": "requests in flight"})
+    assert document(capsys, "score", path)["ranks"]["a"]["bm25"] != 1
+    store = KnowledgeStore.open(Path(".sysmith"))
+    (question,) = read_questions(Path(path))
+    first = store.search(question.text, 1, None, "bm25")[0]
+    (place / "judged.jsonl").write_text(json.dumps({"id": pool_id(question, first), "relevant": True}) + "\n")
+    assert document(capsys, "score", path, "--judged", "judged.jsonl")["ranks"]["a"]["bm25"] == 1
+    (place / "judged.jsonl").write_text('{"id": "x", "relevant": 1}\n')
+    assert "judged.jsonl:1: relevant 1 is not" in refusal(
+        capsys, "knowledge", "score", path, "--judged", "judged.jsonl"
+    )
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,13 @@ def test_questions_that_name_none(query: str) -> None:
     assert not names_parameter(query)
 
 
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    monkeypatch.setattr(minilm, "_weights", lambda: tmp_path)
+    with pytest.raises(MissingPart, match="not the published ones"):
+        minilm.MiniLm().embed(["a question"])
+
+
 @pytest.mark.slow
 def test_minilm_where_it_is_installed() -> None:
     try:
