@@ -87,9 +87,10 @@ def _results(
                     continue
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-                message = inbox.get(timeout=_TICK_S)
-            except queue.Empty:
-                continue
+                try:
+                    message = inbox.get(timeout=_TICK_S)
+                except queue.Empty:
+                    continue
             except KeyboardInterrupt:
                 if stopped:  # asked twice: wait no longer
                     break
