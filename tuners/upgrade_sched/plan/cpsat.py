@@ -222,6 +222,8 @@ def solve(c: Compiled, schedule: Schedule, windows: list[int], jobs: list[int], 
     solver.parameters.max_deterministic_time = effort
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed % 2**31
+    # Its own handler would leave none behind: the next ^C would kill the program, not end it in good order.
+    solver.parameters.catch_sigint_signal = False
     status = solver.solve(built.model)
     spent = float(solver.response_proto.deterministic_time)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

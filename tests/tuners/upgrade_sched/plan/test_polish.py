@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tuners.upgrade_sched.plan import cpsat
+from tuners.upgrade_sched.plan import polish as polishing
 from tuners.upgrade_sched.plan.bound import upper_bound
 from tuners.upgrade_sched.plan.fleets import random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
@@ -55,6 +61,30 @@ def test_polish_finds_what_the_heuristic_misses_and_repeats_itself() -> None:
         assert first.start.tolist() == second.start.tolist()
         gained += worth(c, first)[0] - worth(c, start)[0]
     assert gained > 0
+
+
+def caught() -> int:
+    """The signals that this process handles, as the kernel sees it (a bit mask)."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), 16)
+
+
+def test_an_interrupt_still_reaches_the_program_after_a_polish(monkeypatch: pytest.MonkeyPatch) -> None:
+    solved = []
+
+    def solve(*given: Any, **more: Any) -> cpsat.Answer:
+        solved.append(1)
+        return cpsat.solve(*given, **more)
+
+    monkeypatch.setattr(polishing, "solve", solve)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        c = compile_problem(make(np.random.default_rng(3), 16, chains=True, overlapping=True))
+        polish(c, build(c), effort=0.5)
+        assert solved
+        assert caught() >> (signal.SIGINT - 1) & 1
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_fleet_too_large_for_one_model_is_searched_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
