@@ -18,20 +18,20 @@ DEMO := add,mul,exp,sigmoid,where,sum,cumsum,softmax,mm,gather,cat,nn.functional
 define RUN
 @trap : INT; $(BIN)/sysmith kernelgen $(1); code=$$?; \
 if [ $$code -eq 1 ]; then echo "make: the run is complete; not every operator passed (exit code 1 of sysmith)" >&2; exit 0; fi; \
-if [ $$code -eq 130 ]; then echo "make: interrupted; 'make resume' carries on" >&2; fi; \
+if [ $$code -eq 130 ]; then echo "make: interrupted; carry on with: $(2)" >&2; fi; \
 exit $$code
 endef
 
 .PHONY: run resume demo test lint setup clean
 
 run: setup
-	$(call RUN,--ops all $(ARGS))
+	$(call RUN,--ops all $(ARGS),make resume)
 
 resume: setup
-	$(call RUN,--ops all --resume latest $(ARGS))
+	$(call RUN,--ops all --resume latest $(ARGS),make resume)
 
 demo: setup
-	$(call RUN,--ops $(DEMO) --dtypes reference $(ARGS))
+	$(call RUN,--ops $(DEMO) --dtypes reference $(ARGS),make demo ARGS='--resume latest')
 
 test: lint
 	@$(BIN)/python -m pytest -m '' -n $(TEST_JOBS) --dist loadfile $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -11,19 +10,13 @@ from typing import Any
 
 import pytest
 
-from .helpers import ROOT, command, environment, refusal, said, sysmith
-
-EXAMPLE = ROOT / "examples" / "fleet"
-FILES = ("--fleet", "fleet.csv", "--windows", "windows.csv")
-ALL = (*FILES, "--upgrades", "upgrades.csv", "--constraints", "constraints.toml", "--durations", "durations.csv")
-QUICK = ("--tries", "1", "--polish", "0")
+from .fleet import ALL, FILES, QUICK, copy_example
+from .helpers import command, environment, refusal, said, sysmith
 
 
 @pytest.fixture(autouse=True)
 def inputs(place: Path) -> None:
-    for file in EXAMPLE.iterdir():
-        if file.is_file():
-            shutil.copy(file, place)
+    copy_example(place)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:

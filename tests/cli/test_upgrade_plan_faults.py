@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import resource
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,21 +13,13 @@ from typing import Any
 
 import pytest
 
-from .helpers import ROOT, command, environment, refusal, said, sysmith
-
-EXAMPLE = ROOT / "examples" / "fleet"
-ALL = (
-    *("--fleet", "fleet.csv", "--windows", "windows.csv", "--upgrades", "upgrades.csv"),
-    *("--constraints", "constraints.toml", "--durations", "durations.csv"),
-)
-QUICK = ("--tries", "1", "--polish", "0")
+from .fleet import ALL, QUICK, copy_example
+from .helpers import command, environment, refusal, said, sysmith
 
 
 @pytest.fixture(autouse=True)
 def inputs(place: Path) -> None:
-    for file in EXAMPLE.iterdir():
-        if file.is_file():
-            shutil.copy(file, place)
+    copy_example(place)
 
 
 def leftovers(place: Path) -> list[Path]:

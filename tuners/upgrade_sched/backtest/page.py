@@ -9,6 +9,7 @@ from typing import Any
 
 from tuners.upgrade_sched.backtest import drawing
 from tuners.upgrade_sched.backtest.drawing import BOTTOM, LEFT, RIGHT, TOP, place_labels, polyline
+from tuners.upgrade_sched.pages import templates
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PAIRS = (
@@ -25,15 +26,7 @@ _AXIS = {
 
 def page(report: Mapping[str, Any]) -> str:
     """The page of a report as ``run.Backtest`` gives it; text from the history is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent / "templates")
     environment.filters |= {"count": count, "share": share, "ratio": ratio}
     swept = report.get("sweep")
     letters = baseline_letters(swept["points"]) if swept else {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tuners.upgrade_sched.pages import templates
 from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.model import Schedule
 
@@ -21,15 +22,7 @@ LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 def page(plan: Mapping[str, Any], c: Compiled, schedule: Schedule, actual: Mapping[str, float] | None = None) -> str:
     """The page's text. ``actual``: measured seconds of upgrades that have run, for predicted against actual."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent / "templates")
     return (
         environment.get_template("plan.html.j2").render(
             plan=plan,
