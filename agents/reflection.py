@@ -108,7 +108,7 @@ def _on_guided(
 ) -> Iterable[Verdict]:
     for trial in trials:
         for rule_id in cited(trial):
-            figures = _figures(trial, trials)
+            figures = _figures(trial, trials) | _noted(habits, analysis)
             evidence = Evidence(run, trial.problem, trial.index, outcome_of(trial, trials), figures, moment)
             yield Verdict(rule_id, evidence, all_facts(analysis, trials[: trial.index], habits))
 
@@ -129,7 +129,7 @@ def _on_avoided(
         # One that passed is enough to show that it can be done.
         trial = next((t for t in tried if t.passed), tried[0])
         outcome: Outcome = "refuted" if trial.passed else "confirmed"
-        figures = {"status": trial.evaluation.status, "tried": len(tried)}
+        figures = {"status": trial.evaluation.status, "tried": len(tried)} | _noted(habits, analysis)
         yield Verdict(rule.id, Evidence(run, trial.problem, trial.index, outcome, figures, moment), facts)
 
 
@@ -144,6 +144,11 @@ def _figures(trial: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
         if value is not None:
             figures[name] = value
     return figures
+
+
+def _noted(habits: Habits, analysis: Analysis) -> dict[str, Any]:
+    found = {name: analysis.get(name) for name in habits.noted}
+    return {name: finding.value for name, finding in found.items() if finding is not None}
 
 
 @dataclass(frozen=True)
@@ -221,11 +226,11 @@ class _Draft:
         return tuple(
             clause_for(name, values, required=name in required)
             for name, values in sorted(facts.items())
-            if not name.startswith(SYMPTOM) and (name != NAME or self.habits.by_name)
+            if not name.startswith(SYMPTOM) and name not in self.habits.noted and (name != NAME or self.habits.by_name)
         )
 
     def _rule(self, condition: tuple[Any, ...], advice: Advice, trial: Trial) -> Rule:
-        figures = _figures(trial, self.judged)
+        figures = _figures(trial, self.judged) | _noted(self.habits, self.analysis)
         evidence = Evidence(self.run, self.problem, trial.index, "learned", figures, self.moment)
         return Rule(self.habits.domain, condition, advice, evidence=(evidence,))
 

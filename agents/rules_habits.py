@@ -22,13 +22,15 @@ CITED = "rule:"  # a citation of a rule is this and its id
 class Habits:
     """``domain`` is the command. ``ignore``: keys of a payload that are no part of the lesson (a hash, say).
     ``required``: findings without which a rule must not apply. ``symptoms``: metrics of a failed trial to learn by.
-    ``by_name``: lessons hold for the same problem only (or for the same symptoms)."""
+    ``by_name``: lessons hold for the same problem only (or for the same symptoms). ``noted``: findings that are kept
+    with the evidence and are no part of a condition (when a lesson was learned, say)."""
 
     domain: str
     ignore: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     symptoms: tuple[str, ...] = ()
     by_name: bool = False
+    noted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, for the event log: a run read back later is learned from in the same way."""

@@ -16,6 +16,14 @@ MOST_POSTPONED = 1000
 
 # Makes a whole candidate of what a rule kept, or None where it does not apply to this problem.
 Complete = Callable[[Mapping[str, Any], Analysis, Sequence[Trial]], Mapping[str, Any] | None]
+# The rule as it may be used on a problem with this analysis, or None where it must not be.
+Admit = Callable[[Rule, Analysis], Rule | None]
+
+
+def admitted(rules: Iterable[Rule], analysis: Analysis, admit: Admit | None) -> list[Rule]:
+    """Those of ``rules`` that may be used on a problem with this analysis; all of them where nothing is asked."""
+    found = rules if admit is None else (admit(rule, analysis) for rule in rules)
+    return [rule for rule in found if rule is not None]
 
 
 class RulesProposer:
@@ -23,17 +31,23 @@ class RulesProposer:
 
     A rule to try is a candidate as it stands; a preferred part is laid over the best candidate so far. ``complete``
     replaces both: it gets what the rule kept, and returns the candidate (a ValueError or InputError of it drops the
-    rule, so that what an import brought cannot end a run). What is offered depends on the rules given, the analysis and
-    the history alone.
+    rule, so that what an import brought cannot end a run). ``admit`` may keep a rule from a problem. What is offered
+    depends on the rules given, the analysis and the history alone.
     """
 
     name = "rules"
 
     def __init__(
-        self, rules: Iterable[Rule], habits: Habits, *, complete: Complete | None = None, most: int = MOST_OFFERED
+        self,
+        rules: Iterable[Rule],
+        habits: Habits,
+        *,
+        complete: Complete | None = None,
+        admit: Admit | None = None,
+        most: int = MOST_OFFERED,
     ) -> None:
         self._rules = tuple(rules)
-        self._habits = habits
+        self._habits, self._admit = habits, admit
         self._complete = complete or _as_kept
         self._most = most
 
@@ -45,7 +59,7 @@ class RulesProposer:
         tried = {trial.proposal.content_hash for trial in history}
         offers: dict[str, tuple[list[Match], Mapping[str, Any]]] = {}
         facts = all_facts(analysis, history, self._habits)
-        for match in matching(self._rules, facts, domain=self._habits.domain):
+        for match in matching(admitted(self._rules, analysis, self._admit), facts, domain=self._habits.domain):
             payload = self._payload(match.rule, analysis, history)
             if payload is not None:
                 content = Proposal("", "knowledge", payload=payload).content_hash
@@ -71,14 +85,17 @@ class Cautious:
     """A proposer that puts off, to the end of each round, what the rules in force say to avoid. Nothing is lost: what
     was put off comes when there is nothing else, and so a wrong rule is found out."""
 
-    def __init__(self, proposer: Proposer, rules: Iterable[Rule], habits: Habits) -> None:
-        self._proposer, self._habits = proposer, habits
+    def __init__(
+        self, proposer: Proposer, rules: Iterable[Rule], habits: Habits, *, admit: Admit | None = None
+    ) -> None:
+        self._proposer, self._habits, self._admit = proposer, habits, admit
         self._rules = tuple(rule for rule in rules if rule.advice.kind == "avoid")
         self.name = getattr(proposer, "name", type(proposer).__name__)
 
     def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
         facts = all_facts(analysis, history, self._habits)
-        bad = [match.rule.advice.payload for match in matching(self._rules, facts, domain=self._habits.domain)]
+        rules = admitted(self._rules, analysis, self._admit)
+        bad = [match.rule.advice.payload for match in matching(rules, facts, domain=self._habits.domain)]
         postponed: list[Proposal] = []
         for proposal in self._proposer.propose(analysis, history):
             if len(postponed) < MOST_POSTPONED and any(contains(proposal.payload, part) for part in bad):

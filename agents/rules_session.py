@@ -21,7 +21,7 @@ from agents.protocols import Analysis, Finding, Problem, Proposer, Trial
 from agents.reflection import Lessons, Verdict, reflect
 from agents.replay import PROBLEM_STARTED
 from agents.rules_habits import Habits, all_facts
-from agents.rules_proposer import MOST_OFFERED, Cautious, Complete, RulesProposer
+from agents.rules_proposer import MOST_OFFERED, Admit, Cautious, Complete, RulesProposer, admitted
 from knowledge.rules import Rule, rule_to_json, weighed
 from knowledge.rules_book import RuleBook
 from knowledge.rules_check import rule_from_json
@@ -39,7 +39,7 @@ class RuleSession:
     """Thread-safe: several problems of a run may propose and reflect at once.
 
     With ``offer`` False nothing is offered or avoided, and lessons are still kept; with ``learn`` False nothing is
-    written. Raises InputError for a damaged rule store or log.
+    written. ``complete`` and ``admit`` are as for ``RulesProposer``. Raises InputError for a damaged rule store or log.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class RuleSession:
         run_id: str,
         *,
         complete: Complete | None = None,
+        admit: Admit | None = None,
         phrase: Phrase | None = None,
         offer: bool = True,
         learn: bool = True,
@@ -57,17 +58,18 @@ class RuleSession:
     ) -> None:
         self.habits = habits
         self._book, self._log, self._run_id = book, log, run_id
-        self._complete, self._phrase, self._learn, self._most = complete, phrase, learn, most
+        self._complete, self._admit, self._phrase = complete, admit, phrase
+        self._learn, self._most = learn, most
         self._lock = threading.Lock()
         self.rules = _fixed(log, habits, book if offer else None)
 
     def proposer(self) -> Proposer:
         """The proposer to put first."""
-        return RulesProposer(self.rules, self.habits, complete=self._complete, most=self._most)
+        return RulesProposer(self.rules, self.habits, complete=self._complete, admit=self._admit, most=self._most)
 
     def cautious(self, proposer: Proposer) -> Proposer:
         """``proposer`` with what the rules say to avoid put off."""
-        return Cautious(proposer, self.rules, self.habits)
+        return Cautious(proposer, self.rules, self.habits, admit=self._admit)
 
     def reflect(self, problem: Problem, trials: Sequence[Trial]) -> None:
         """The loop's ``reflect``: learn from a finished problem. Raises SysmithError when it cannot be kept."""
@@ -75,7 +77,8 @@ class RuleSession:
             return
         analysis = analysis_of(self._log.of(problem.name))
         facts = all_facts(analysis, trials, self.habits)
-        offered = [match.rule for match in matching(self.rules, facts, domain=self.habits.domain)]
+        rules = admitted(self.rules, analysis, self._admit)
+        offered = [match.rule for match in matching(rules, facts, domain=self.habits.domain)]
         lessons = reflect(
             self.habits, self._run_id, problem.name, analysis, trials, offered=offered, moment=time.time()
         )

@@ -8,19 +8,18 @@ from typing import Any
 
 from agents.costs import CostReport, cost_report
 from agents.protocols import Cost
+from agents.run_effort import SAME_OBJECTIVE, effort
 from agents.run_reading import EVENTS, ProblemView, RunView
 from sysmith_errors import InputError
 
 SCHEMA_VERSION = 1
-# Objectives closer than this, relative to the larger, count as equal: they are measured, and the last digits are noise.
-SAME_OBJECTIVE = 1e-9
 
 
 def diff(before: RunView, after: RunView) -> dict[str, Any]:
     """What differs between two runs, as plain JSON.
 
     ``lost`` and ``gained`` name the problems that passed in one run only, of those that both have; ``changed`` has each
-    problem whose status, objective, source or feedback differs.
+    problem whose status, objective, source or feedback differs. ``evaluations_needed`` is ``run_effort.effort``.
     """
     common = [name for name in before.problems if name in after.problems]
     changed = {}
@@ -41,6 +40,7 @@ def diff(before: RunView, after: RunView) -> dict[str, Any]:
         "lost": [n for n in common if _passed(before, n) and not _passed(after, n)],
         "gained": [n for n in common if _passed(after, n) and not _passed(before, n)],
         "cost": {"before": asdict(spent(before)), "after": asdict(spent(after))},
+        "evaluations_needed": effort(before, after),
     }
 
 

@@ -188,7 +188,17 @@ def difference(found: Mapping[str, Any]) -> str:
             lines.append(f"{word}: {safe(', '.join(found[key]), 400)}")
     lines.append(f"{_count(found['same'], 'problem')} ended the same")
     lines.append(f"cost: {cost(found['cost']['before'])} -> {cost(found['cost']['after'])}")
+    if found["evaluations_needed"]["problems"]:
+        lines.append(_needed(found["evaluations_needed"]))
     return "\n".join(lines)
+
+
+def _needed(effort: Mapping[str, Any]) -> str:
+    interval = effort["saved_95"]
+    sure = f", 95 % interval {interval[0]:.1f} to {interval[1]:.1f}" if interval else ""
+    means = f"{effort['before']:.1f} -> {effort['after']:.1f} (saved {effort['saved']:.1f}{sure}; "
+    counts = f"fewer for {effort['fewer']}, more for {effort['more']})"
+    return f"evaluations until equally good, mean of {_count(effort['problems'], 'problem')}: {means}{counts}"
 
 
 def _ending(row: Mapping[str, Any]) -> str:

@@ -106,7 +106,10 @@ def backtest(
     max_minutes: Annotated[float, typer.Option(min=0, help="Stop selecting after so many (0: no limit); exit 3.")] = 0,
     max_evaluations: Annotated[int, typer.Option(min=0, help="At most N evaluations (0: no limit); exit 3.")] = 0,
     resume: Annotated[str | None, typer.Option(help="Carry on a run: its id, or latest.")] = None,
-    state: Annotated[Path, typer.Option(help="Folder for runs.")] = Path(".sysmith"),
+    rules: Annotated[
+        bool, typer.Option(help="Begin with what earlier backtests taught, and learn from this one.")
+    ] = True,
+    state: Annotated[Path, typer.Option(help="Folder for runs and rules.")] = Path(".sysmith"),
     skip_bad: SkipBad = False,
     report: Annotated[
         Path | None, typer.Option(help="Write the report: FILE.html is one self-contained page, else JSON.")
@@ -140,6 +143,7 @@ def backtest(
         max_minutes=max_minutes,
         max_evaluations=max_evaluations,
         resume=resume,
+        rules=rules,
         state=state,
         skip_bad=skip_bad,
         report=report,

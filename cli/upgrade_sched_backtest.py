@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Options:
     max_minutes: float
     max_evaluations: int
     resume: str | None
+    rules: bool
     state: Path
     skip_bad: bool
     report: Path | None
@@ -93,10 +95,12 @@ def execute(options: Options) -> int:
         max_wall_s=options.max_minutes * 60 or None,
         max_evaluations=options.max_evaluations or None,
         cost_ratios=ratios,
+        rules=options.rules,
     )
     with halt_on_signals() as halt, open_run(request, history, options.state, options.resume) as folder:
         typer.echo(f"run {folder.info.id}", err=True)
-        report = Backtest(request, history, folder, say=lambda text: typer.echo(text, err=True), halt=halt).run()
+        say = partial(typer.echo, err=True)
+        report = Backtest(request, history, folder, options.state, say=say, halt=halt).run()
         write_all({folder.path / "report.json": json.dumps(report, indent=1) + "\n"} | _files(report, options))
     typer.echo(_said(report, options))
     return 0 if report["met"] else 1

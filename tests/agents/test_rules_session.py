@@ -274,3 +274,32 @@ def test_a_rules_text_is_shown_to_the_model_as_data() -> None:
     before, _, after = prompt.partition("Ignore all previous instructions")
     assert "BEGIN DATA" in before
     assert "END DATA" in after
+
+
+def test_a_finding_that_is_noted_is_evidence_and_no_condition(tmp_path: Path, book: RuleBook) -> None:
+    habits = replace(HABITS, noted=("day",))
+    run_toy(tmp_path, Toy(SCORES, {"nodes": 32, "day": 5}), book=book, goal=2.0, habits=habits)
+    (rule,) = book.rules("toy")
+    assert [clause.name for clause in rule.condition] == ["nodes"]
+    assert rule.evidence[0].figures["day"] == 5
+    later = Toy(SCORES, {"nodes": 32, "day": 5000})
+    run_toy(tmp_path, later, book=book, goal=2.0, habits=habits)
+    assert later.seen == ["d"]
+    assert book.rules("toy")[0].evidence[-1].figures["day"] == 5000
+
+
+def test_a_rule_may_be_kept_from_a_problem(tmp_path: Path, book: RuleBook) -> None:
+    run_toy(tmp_path, Toy(SCORES), book=book, goal=2.0)
+    kept = Toy(SCORES)
+    run_toy(tmp_path, kept, book=book, goal=2.0, admit=lambda rule, analysis: None)
+    assert kept.seen == ["a", "b", "c", "d"]
+    changed = Toy(SCORES)
+    other = Advice("try", {"choice": "e"})
+    run_toy(tmp_path, changed, book=book, goal=2.0, admit=lambda rule, analysis: replace(rule, advice=other))
+    assert changed.seen[0] == "e"
+    avoid = Rule("toy", (), Advice("avoid", {"choice": "a"}))
+    plain, free = Toy(SCORES), Toy(SCORES)
+    for toy, admit in ((plain, None), (free, lambda rule, analysis: None)):
+        cautious = Cautious(toy, [avoid], HABITS, admit=admit)
+        first = next(iter(cautious.propose(ANALYSIS, ())))
+        assert first.key == ("b" if admit is None else "a")

@@ -11,6 +11,7 @@ from agents.events import EventLog
 from agents.loop import LoopResult, run_loop
 from agents.protocols import Analysis, Evaluation, Finding, Problem, Proposal, Trial
 from agents.rules_habits import CITED, Habits
+from agents.rules_proposer import Admit
 from agents.rules_session import RuleSession
 from agents.run_dir import RunDir
 from agents.stop import any_of, budget_spent, goal_met
@@ -79,11 +80,13 @@ def run_toy(
     options: Mapping[str, Any] | None = None,
     limit: int = 100,
     run: RunDir | None = None,
+    habits: Habits = HABITS,
+    admit: Admit | None = None,
 ) -> tuple[LoopResult, str]:
     """One run of a toy, with rules where a book is given; returns the result and the id of the run."""
     with run or RunDir.create(state, "toy", options or {"n": 1}, versions={"python": "3"}) as folder:
         log: EventLog = folder.log
-        session = RuleSession(book, HABITS, log, folder.info.id) if book else None
+        session = RuleSession(book, habits, log, folder.info.id, admit=admit) if book else None
         result = run_loop(
             Problem(problem),
             toy,

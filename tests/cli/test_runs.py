@@ -153,6 +153,11 @@ def test_two_runs_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert "lost     p: passed 9 by search -> failed by search (b does not work)" in out
     code, out, _ = said(capsys, "runs", "diff", worse, first, "--json")
     assert (code, json.loads(out)["gained"]) == (0, ["p"])
+    sooner = run_toy(STATE, Toy({"c": 1.0, "a": 9.0}))[1]
+    assert (
+        "equally good, mean of 1 problem: 1.0 -> 1.0 (saved 0.0; fewer"
+        in said(capsys, "runs", "diff", first, sooner)[1]
+    )
 
 
 def test_a_run_is_exported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,4 +30,4 @@ def swept_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def swept(swept_history: History, swept_state: Path) -> dict[str, Any]:
     with open_run(SWEPT, swept_history, swept_state, None) as folder:
-        return Backtest(SWEPT, swept_history, folder).run()
+        return Backtest(SWEPT, swept_history, folder, swept_state).run()

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from agents.run_dir import RunDir
 from sysmith_errors import InputError, SysmithError
 from tuners.upgrade_sched.backtest.blocks import Blocks
+from tuners.upgrade_sched.backtest.choice import Choice
 from tuners.upgrade_sched.backtest.named import Asked, SavedRun, learned, policy_named, saved_run, saved_run_of
 from tuners.upgrade_sched.backtest.policies import PointPolicy
 from tuners.upgrade_sched.backtest.replay import Recorder, document, replay
 from tuners.upgrade_sched.backtest.run import COMMAND, digest_of
-from tuners.upgrade_sched.backtest.search import Choice
 from tuners.upgrade_sched.backtest.simulate import COUNTS, play
 from tuners.upgrade_sched.backtest.tables import EVENT_COLUMNS, events_csv, events_lines
 from tuners.upgrade_sched.durations.base import GRID

@@ -30,7 +30,7 @@ def made() -> History:
 
 def ran(request: Request, made: History, state: Path, resume: str | None = None) -> dict[str, Any]:
     with open_run(request, made, state, resume) as folder:
-        return Backtest(request, made, folder).run()
+        return Backtest(request, made, folder, state).run()
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_run_stopped_anywhere_resumes_to_the_same_report(
 
 def test_a_halted_run_is_interrupted_and_keeps_what_it_did(made: History, tmp_path: Path) -> None:
     with open_run(REQUEST, made, tmp_path, None) as folder:
-        backtest = Backtest(REQUEST, made, folder)
+        backtest = Backtest(REQUEST, made, folder, tmp_path)
         backtest.halt.set()
         with pytest.raises(Interrupted, match="split-1"):
             backtest.run()

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from agents.protocols import Problem, Proposal
 from sysmith_errors import BudgetExhausted, InputError
 from tuners.upgrade_sched.backtest.blocks import Blocks, Setup
+from tuners.upgrade_sched.backtest.choice import Choice
 from tuners.upgrade_sched.backtest.pareto import efficient
 from tuners.upgrade_sched.backtest.ratios import RatioBlocks
 from tuners.upgrade_sched.backtest.run import Backtest, open_run
 from tuners.upgrade_sched.backtest.score import cost
-from tuners.upgrade_sched.backtest.search import Choice, Task, Validation
+from tuners.upgrade_sched.backtest.search import Task, Validation
 from tuners.upgrade_sched.backtest.simulate import COUNTS, play
 from tuners.upgrade_sched.backtest.sweep import CostSeeds, parse_ratios
 from tuners.upgrade_sched.backtest.tradeoff import mark, tradeoff
@@ -179,11 +180,11 @@ def test_a_sweep_changes_nothing_else_and_can_be_added_later(
 ) -> None:
     plain = replace(SWEPT, cost_ratios=())
     with open_run(plain, swept_history, tmp_path, None) as folder:
-        without = Backtest(plain, swept_history, folder).run()
+        without = Backtest(plain, swept_history, folder, tmp_path).run()
     assert "sweep" not in without
     assert without | {"run": ""} == {name: value for name, value in swept.items() if name != "sweep"} | {"run": ""}
     with open_run(SWEPT, swept_history, tmp_path, "latest") as folder:
-        added = Backtest(SWEPT, swept_history, folder).run()
+        added = Backtest(SWEPT, swept_history, folder, tmp_path).run()
     assert added | {"run": ""} == swept | {"run": ""}
 
 
@@ -196,9 +197,9 @@ def test_a_sweep_stopped_half_way_resumes_to_the_same_report(
         open_run(stopped, swept_history, tmp_path, None) as folder,
         pytest.raises(BudgetExhausted, match=r"selecting split-1/load-.*--resume"),
     ):
-        Backtest(stopped, swept_history, folder).run()
+        Backtest(stopped, swept_history, folder, tmp_path).run()
     with open_run(SWEPT, swept_history, tmp_path, "latest") as folder:
-        again = Backtest(SWEPT, swept_history, folder).run()
+        again = Backtest(SWEPT, swept_history, folder, tmp_path).run()
     assert again | {"run": ""} == swept | {"run": ""}
 
 

@@ -87,6 +87,10 @@ class Blocks:
     def rows(self, block: int) -> NDArray[np.int64]:
         return np.arange(self.bounds[block], self.bounds[block + 1])
 
+    def until(self, block: int) -> float:
+        """When the first record after a block was due (Unix seconds): what selects on the block knows nothing later."""
+        return float(self.history.submit[self.bounds[block + 1]])
+
     def demand(self, block: int, load: float) -> Demand:
         """The windows of one block at one load."""
         key = (block, load)

@@ -12,11 +12,12 @@ from agents.run_reading import find_run
 from sysmith_errors import InputError
 from tuners.upgrade_sched.backtest.baselines import baseline_policy, parse_baselines
 from tuners.upgrade_sched.backtest.blocks import Blocks, Setup, choose_slots
+from tuners.upgrade_sched.backtest.choice import Choice, choice_of
 from tuners.upgrade_sched.backtest.ratios import RatioBlocks
 from tuners.upgrade_sched.backtest.replay import PolicyOf
 from tuners.upgrade_sched.backtest.run import COMMAND, digest_of
 from tuners.upgrade_sched.backtest.saved import read_report
-from tuners.upgrade_sched.backtest.search import ORDERS, Choice, choice_of
+from tuners.upgrade_sched.backtest.search import ORDERS
 from tuners.upgrade_sched.backtest.simulate import Policy
 from tuners.upgrade_sched.backtest.tradeoff import OURS
 from tuners.upgrade_sched.durations.fit import CHOSEN, FAMILIES

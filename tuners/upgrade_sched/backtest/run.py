@@ -21,20 +21,20 @@ from sysmith_errors import BudgetExhausted, InputError, Interrupted
 from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks, Setup
 from tuners.upgrade_sched.backtest.calibration import calibration, observe
+from tuners.upgrade_sched.backtest.choice import Choice, choice_of
+from tuners.upgrade_sched.backtest.learned import BacktestRules
 from tuners.upgrade_sched.backtest.report import REACH, SHORTEST_SQUARED, Cell, document
 from tuners.upgrade_sched.backtest.search import (
     ORDERS,
     SHORTEST_FIRST,
     VALIDATED,
-    Choice,
     Known,
     Search,
     Task,
     Validation,
-    choice_of,
 )
 from tuners.upgrade_sched.backtest.simulate import play
-from tuners.upgrade_sched.backtest.sweep import Sweep
+from tuners.upgrade_sched.backtest.sweep import Sweep, selected
 from tuners.upgrade_sched.backtest.tradeoff import OURS
 from tuners.upgrade_sched.types import Floats, History
 
@@ -44,7 +44,8 @@ COMMAND = "upgrade-sched backtest"
 @dataclass(frozen=True)
 class Request:
     """A backtest as asked for. ``trials`` are those of the search for each split and load; ``patience``
-    ends it early. ``cost_ratios`` are those of the sweep (none: no sweep)."""
+    ends it early. ``cost_ratios`` are those of the sweep (none: no sweep). ``rules``: begin with what earlier backtests
+    taught, and learn from this one."""
 
     setup: Setup
     baselines: tuple[str, ...]
@@ -53,6 +54,7 @@ class Request:
     max_wall_s: float | None = None
     max_evaluations: int | None = None
     cost_ratios: tuple[float, ...] = ()
+    rules: bool = True
 
     def recorded(self, history: History, digest: str) -> dict[str, Any]:
         """What decides the outcome, for the run's description."""
@@ -68,6 +70,7 @@ class Request:
             "max_wall_s": self.max_wall_s,
             "max_evaluations": self.max_evaluations,
             "cost_ratios": list(self.cost_ratios),
+            "rules": self.rules,
         }
 
 
@@ -102,6 +105,7 @@ class Backtest:
     request: Request
     history: History
     folder: RunDir
+    state: Path
     say: Callable[[str], None] = lambda text: None
     halt: threading.Event = field(default_factory=threading.Event)
 
@@ -117,6 +121,7 @@ class Backtest:
         winners: dict[float, list[Choice]] = {load: [] for load in setup.loads}
         cells: dict[tuple[float, str], Cell] = {}
         selections, observed = [], []
+        self._rules = BacktestRules(self.state, self.folder, use=request.rules)
 
         def sweep_select(name: str, judge: Validation, proposers: Sequence[Proposer]) -> LoopResult:
             return self._select(name, judge, proposers, budget)
@@ -130,16 +135,7 @@ class Backtest:
                 assert result.best is not None
                 choice = choice_of(result.best.proposal.payload)
                 winners[load].append(choice)
-                selections.append(
-                    {
-                        "split": split,
-                        "load": load,
-                        "policy": asdict(choice),
-                        "trials": len(result.trials),
-                        "stopped": result.stop.text,
-                        "validation": dict(result.best.evaluation.metrics),
-                    }
-                )
+                selections.append({"split": split, "load": load, "policy": asdict(choice)} | selected(result))
                 played = self._test(blocks, split, load, choice)
                 for name, counts in played.items():
                     cell = cells.setdefault((load, name), Cell(load, name))
@@ -159,12 +155,13 @@ class Backtest:
         result = run_loop(
             Problem(name),
             judge,
-            proposers,
+            self._rules.proposers(proposers),
             judge,
             log=self.folder.log,
             budget=budget.child(name),
             stop=any_of(no_improvement(self.request.patience), budget_spent()),
             halt=self.halt,
+            reflect=self._rules.reflect,
         )
         resume = f"Carry on with the same options and --resume {self.folder.info.id}."
         if result.stop.kind == "interrupted":

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from agents.protocols import Analysis, Evaluation, Finding, Problem, Proposal, Trial, best_of
+from tuners.upgrade_sched.analyze import hill
 from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks
-from tuners.upgrade_sched.backtest.policies import RiskPolicy
+from tuners.upgrade_sched.backtest.choice import RANGES, VALUES, Choice, choice_of
 from tuners.upgrade_sched.backtest.score import CUTOFF_GOALS, SQUARED_GOALS, cost, figures, shortfall
 from tuners.upgrade_sched.backtest.simulate import COUNTS, Policy, play
 from tuners.upgrade_sched.durations.fit import CHOSEN
@@ -26,33 +27,8 @@ COST_WEIGHT = 0.03  # of the cost of idle and wasted time, beside goals that are
 ORDERS = (0.0, 1.0, 2.0)  # shortest first, as they are due, longest first: what the oracle is tried in
 SHORTEST_FIRST = 0.0  # the order in which a predictor of single numbers completes most
 FIXED_CUTOFF = "cutoff:60"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A policy as a proposal says it: the duration model and the parameters of ``RiskPolicy``."""
-
-    model: str = CHOSEN
-    risk: float = 0.6
-    lean: float = 0.5
-    caution: float = 1.0
-    learn: bool = False
-    stop_below: float = 0.0
-
-    @property
-    def key(self) -> str:
-        text = f"{self.model} risk {self.risk:.2f} lean {self.lean:.2f} caution {self.caution:.1f}"
-        return text + (" siblings" if self.learn else "") + (f" stop {self.stop_below:g}" if self.stop_below else "")
-
-    def policy(self, blocks: Blocks, block: int, load: float) -> RiskPolicy:
-        """The policy on one block and load. A model that this block has no fit of is replaced by the chosen one."""
-        model = self.model if self.model in (CHOSEN, *blocks.fitted(block).families) else CHOSEN
-        known = blocks.chances(block, load, model)
-        return RiskPolicy(known, self.risk, self.lean, self.caution, self.learn, self.stop_below)
-
-
-def choice_of(payload: Mapping[str, Any]) -> Choice:
-    return Choice(**payload)
+JUDGED_BY = "judged by"  # the finding that names the objective
+UNTIL = "known until"  # the finding that dates what an analysis could know, in Unix seconds
 
 
 @dataclass(frozen=True)
@@ -81,16 +57,27 @@ class Validation:
         self._reference: float | None = None
 
     def analyze(self, problem: Problem) -> Analysis:
-        task, demand = self.task, self.task.blocks.demand(self.task.block, self.task.load)
-        long = float((demand.duration_s > demand.window_s).mean())
-        where = f"validation block {task.block + 1}"
-        return Analysis(
-            (
-                Finding("windows", len(demand), where),
-                Finding("offered", len(demand.rows), where),
-                Finding("longer_than_window", round(long, 4), where),
-            )
-        )
+        """How much is asked for, and how upgrades and windows compare, over the blocks that a policy is judged on."""
+        task, setup = self.task, self.task.blocks.setup
+        demands = [task.blocks.demand(block, task.load) for block in task.validated]
+        duration = np.concatenate([demand.duration_s for demand in demands])
+        median = float(np.median(duration))
+        tail = hill(duration)
+        where = "validation block " + " and ".join(str(block + 1) for block in task.validated)
+        rows: list[tuple[str, float | int | str | None, str]] = [
+            ("windows", sum(len(demand) for demand in demands), where),
+            ("offered", sum(len(demand.rows) for demand in demands), where),
+            ("load", task.load, "asked for"),
+            ("slots", setup.slots, "asked for"),
+            ("cost ratio", setup.cost_ratio, "asked for"),
+            (JUDGED_BY, self.objective, "asked for"),
+            ("median over window", round(median / setup.window_s, 4), where),
+            ("p95 over median", round(float(np.quantile(duration, 0.95)) / max(median, 1.0), 2), where),
+            ("longer than window", round(float((duration > setup.window_s).mean()), 4), where),
+            ("tail index", None if tail is None else round(tail, 2), where),
+            (UNTIL, task.blocks.until(task.block), "the first upgrade that is not asked about"),
+        ]
+        return Analysis(tuple(Finding(name, value, place) for name, value, place in rows))
 
     def evaluate(self, problem: Problem, proposal: Proposal) -> Evaluation:
         choice = choice_of(proposal.payload)
@@ -156,19 +143,21 @@ class Known:
     def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
         for choice in dict.fromkeys(self.task.carried):
             yield Proposal(choice.key, "knowledge", "the best of an earlier split", payload=asdict(choice))
-        why = "an even mix of short upgrades first and sure ones first"
-        for risk in (0.45, 0.55, 0.65, 0.8):
-            choice = Choice(risk=risk)
-            yield Proposal(choice.key, "knowledge", why, payload=asdict(choice))
-        others = (
-            (Choice(lean=0.0, risk=0.55), "most completions for each minute"),
-            (Choice(lean=1.2, risk=0.5, caution=3.0), "fuller windows, sure ones first"),
-            (Choice(lean=1.2, risk=0.35, caution=3.0), "fuller windows at more risk"),
-            (Choice(lean=1.5, risk=0.65, caution=3.0), "long upgrades early, where they are sure enough"),
-            (Choice(risk=0.55, learn=True), "what siblings took tells on those that wait"),
-        )
-        for choice, why in others:
-            yield Proposal(choice.key, "knowledge", why, payload=asdict(choice))
+        even = "an even mix of short upgrades first and sure ones first"
+        for choice, why, section in (
+            *((Choice(risk=risk), even, "A mix of short and sure") for risk in (0.45, 0.55, 0.65, 0.8)),
+            (Choice(lean=0.0, risk=0.55), "most completions for each minute", "Shortest first"),
+            (Choice(lean=1.2, risk=0.5, caution=3.0), "fuller windows, sure ones first", "A mix of short and sure"),
+            (Choice(lean=1.2, risk=0.35, caution=3.0), "fuller windows at more risk", "A mix of short and sure"),
+            (Choice(lean=1.5, risk=0.65, caution=3.0), "long ones early, where they are sure enough", "Longest first"),
+            (Choice(risk=0.55, learn=True), "what siblings took tells on those that wait", "Learning within a window"),
+        ):
+            yield Proposal(choice.key, "knowledge", why, (noted(section),), asdict(choice))
+
+
+def noted(section: str) -> str:
+    """The citation of a section of the notes on admission that come with Sysmith."""
+    return f"sysmith:upgrade_sched/admission.md > {section}"
 
 
 class Search:
@@ -193,15 +182,11 @@ class Search:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        draw = optuna.distributions
         models = sorted({CHOSEN, *self.task.blocks.fitted(self.task.block).families})
-        space: dict[str, Any] = {
-            "model": optuna.distributions.CategoricalDistribution(models),
-            "risk": optuna.distributions.FloatDistribution(0.2, 0.92),
-            "lean": optuna.distributions.FloatDistribution(0.0, 1.8),
-            "caution": optuna.distributions.FloatDistribution(0.5, 6.0),
-            "learn": optuna.distributions.CategoricalDistribution([True, False]),
-            "stop_below": optuna.distributions.CategoricalDistribution([0.0, 0.05, 0.15]),
-        }
+        space: dict[str, Any] = {"model": draw.CategoricalDistribution(models)}
+        space |= {name: draw.FloatDistribution(low, high) for name, (low, high) in RANGES.items()}
+        space |= {name: draw.CategoricalDistribution(values) for name, values in VALUES.items()}
         sampler = optuna.samplers.TPESampler(seed=len(history) * 100 + repeat, n_startup_trials=8)
         study = optuna.create_study(sampler=sampler)
         for trial in history:

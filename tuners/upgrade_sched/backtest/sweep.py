@@ -16,8 +16,9 @@ from agents.protocols import Analysis, Proposal, Proposer, Trial
 from sysmith_errors import InputError
 from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks
+from tuners.upgrade_sched.backtest.choice import Choice, choice_of
 from tuners.upgrade_sched.backtest.ratios import RatioBlocks
-from tuners.upgrade_sched.backtest.search import ORDERS, Choice, Search, Task, Validation, choice_of
+from tuners.upgrade_sched.backtest.search import ORDERS, Search, Task, Validation, noted
 from tuners.upgrade_sched.backtest.simulate import play
 from tuners.upgrade_sched.backtest.tradeoff import ORACLE, OURS, point_name, tradeoff
 from tuners.upgrade_sched.durations.base import critical_level
@@ -38,6 +39,20 @@ def parse_ratios(text: str) -> tuple[float, ...]:
         mend = "Give at most 20 numbers from 0.1 to 1000, such as 1,2,4,9."
         raise InputError(f"--cost-ratios: {text!r} is no list of cost ratios", mend=mend)
     return ratios
+
+
+def selected(result: LoopResult) -> dict[str, Any]:
+    """How a selection ended and who proposed its best policy, as plain JSON."""
+    assert result.best is not None
+    proposal = result.best.proposal
+    return {
+        "trials": len(result.trials),
+        "stopped": result.stop.text,
+        "proposed_by": proposal.source,
+        "why": proposal.rationale,
+        "citations": list(proposal.citations),
+        "validation": dict(result.best.evaluation.metrics),
+    }
 
 
 class CostSeeds:
@@ -62,9 +77,11 @@ class CostSeeds:
         for lean in (1.0, 2.0, 0.5):
             for risk, why in ((pays, "the chance at which it pays"), (fractile, "the critical fractile")):
                 choice = Choice(risk=round(risk, 3), lean=lean)
-                yield Proposal(choice.key, "knowledge", f"{why} at {ratio:g} : 1", payload=asdict(choice))
+                cited = (noted("When an admission pays"),)
+                yield Proposal(choice.key, "knowledge", f"{why} at {ratio:g} : 1", cited, asdict(choice))
         plain = Choice(model="history", risk=0.5, lean=2.0)
-        yield Proposal(plain.key, "knowledge", "the median of the last records, longest first", payload=asdict(plain))
+        why = "the median of the last records, longest first"
+        yield Proposal(plain.key, "knowledge", why, (noted("Longest first"),), asdict(plain))
 
 
 @dataclass
@@ -100,9 +117,7 @@ class Sweep:
             choice = choice_of(result.best.proposal.payload)
             won.append(choice)
             self.selections.append(
-                {"split": split, "load": load, "cost_ratio": ratio}
-                | {"policy": asdict(choice), "trials": len(result.trials), "stopped": result.stop.text}
-                | {"validation": dict(result.best.evaluation.metrics)}
+                {"split": split, "load": load, "cost_ratio": ratio} | {"policy": asdict(choice)} | selected(result)
             )
             self._add(load, point_name(ratio), play(demand, choice.policy(blocks, split, load)).counts)
             self.say(f"split {split}, load {load:g}, cost ratio {ratio:g}: {choice.key}")
