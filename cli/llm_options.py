@@ -18,7 +18,11 @@ Models = Annotated[
 ]
 Record = Annotated[
     Path | None,
-    typer.Option("--record", help="Keep each completion in this folder; --models replay:DIR answers from it."),
+    typer.Option(
+        "--record",
+        help="Keep each completion in this folder, or without the prompts in FILE.jsonl; --models replay:DIR (or "
+        "replay:FILE.jsonl) answers from it.",
+    ),
 ]
 PriceIn = Annotated[float | None, typer.Option("--price-in", help="Dollars per million prompt tokens.")]
 PriceOut = Annotated[float | None, typer.Option("--price-out", help="Dollars per million answer tokens.")]

@@ -30,6 +30,7 @@ from sysmith_files import fsync_dir, write_atomic
 
 SCHEMA_VERSION = 1
 POLL_S = 0.5
+MOST_TOLD = 20  # requests that are named while they wait: a hundred at once need no hundred lines
 _MODE = 0o644  # whoever answers is often somebody else
 _REQUEST = re.compile(r"^(\d{4,})\.request\.json$")
 _here = threading.Lock()
@@ -56,6 +57,7 @@ class Mailbox:
     ) -> None:
         self._folder, self._price, self._redactor = folder, price, redactor
         self._pause, self._tell, self._poll_s = pause, tell, poll_s
+        self._waited = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             os.listdir(folder)
@@ -79,7 +81,7 @@ class Mailbox:
         path = self._folder / f"{number}.response.md"
         text = self._answer(path)
         if text is None:
-            self._tell(f"waiting for {path} (the request is {number}.request.md)")
+            self._say_waiting(path, number)
         while text is None:
             if timeout_s is not None and time.monotonic() - begun >= timeout_s:
                 raise Unreachable(f"nobody answered {self._folder / number}.request.md in time")
@@ -94,6 +96,15 @@ class Mailbox:
             dollars=self._price.of(prompt, completion),
             seconds=time.monotonic() - begun,
         )
+
+    def _say_waiting(self, path: Path, number: str) -> None:
+        with _here:
+            self._waited += 1
+            count = self._waited
+        if count < MOST_TOLD:
+            self._tell(f"waiting for {path} (the request is {number}.request.md)")
+        elif count == MOST_TOLD:
+            self._tell(f"more requests wait for their answers in {self._folder}; no more of them are named here")
 
     def _post(self, request: Request) -> str:
         with _here:  # two threads with one request must not both find it missing

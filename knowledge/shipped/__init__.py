@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 from functools import cache
@@ -19,11 +20,49 @@ if TYPE_CHECKING:
     from knowledge.embedding import Vectors
 
 FOLDER = Path(__file__).parent
+PREFIX = "sysmith:"  # of the names of its texts, as citations have them
 
 
 def topics() -> list[str]:
     """The topics there are, by name."""
     return sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("*.md")))
+
+
+def texts() -> list[dict[str, str]]:
+    """Name and title of every text there is."""
+    return [
+        {
+            "name": f"{PREFIX}{path.parent.name}/{path.name}",
+            "title": path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "),
+        }
+        for path in sorted(FOLDER.glob("*/*.md"))
+    ]
+
+
+def find(citation: str) -> list[dict[str, str]]:
+    """The texts that a name or a citation means, in Markdown: all of a topic, one text, or one section of it.
+
+    ``sysmith:`` may be left out; a section stands after `` > ``. Raises InputError for what there is not.
+    """
+    name, _, section = (part.strip() for part in citation.partition(" > "))
+    wanted = name.removeprefix(PREFIX)
+    rows, titles = [], []
+    for row in texts():
+        path = row["name"].removeprefix(PREFIX)
+        if wanted not in (path, path.partition("/")[0]):
+            continue
+        whole = (FOLDER / path).read_text(encoding="utf-8").rstrip()
+        parts = {
+            part.partition("\n")[0][3:].strip(): part.rstrip() for part in re.split(r"^(?=## )", whole, flags=re.M)
+        }
+        titles += list(parts)[1:]
+        if not section or section in parts:
+            rows.append(row | {"text": parts[section] if section else whole})
+    if not titles:
+        raise InputError(f"no note is called {citation!r}", mend="See sysmith knowledge notes.")
+    if not rows:
+        raise InputError(f"{name} has no section {section!r}", mend=f"There are: {', '.join(titles)}.")
+    return rows
 
 
 @cache
@@ -40,7 +79,7 @@ class Shipped:
     def __init__(self, topic: str, folder: Path) -> None:
         self._rows: list[tuple[str, Chunk]] = []
         for path in sorted(folder.glob("*.md")):
-            name = f"sysmith:{topic}/{path.name}"
+            name = f"{PREFIX}{topic}/{path.name}"
             blocks = reading.read(name, reading.load(path), "markdown")
             self._rows += [(name, chunk) for chunk in chunks.chunk(blocks, rows=True)]
         bm25 = Bm25.build([document_terms(chunk) for _, chunk in self._rows])

@@ -6,13 +6,15 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.budget import Budget, Limits
 from agents.llm import LLM, Message, Request, settings_from_options
-from agents.llm.mailbox import Mailbox
+from agents.llm.errors import Unreachable
+from agents.llm.mailbox import MOST_TOLD, Mailbox
 from agents.llm.pricing import Price
 from agents.llm.secrets import Redactor
 from sysmith_errors import BudgetExhausted, InputError, Interrupted
@@ -50,6 +52,17 @@ def test_a_request_is_written_and_its_answer_awaited(tmp_path: Path) -> None:
     assert document["schema_version"] == 1
     assert document["key"] == ASK.key
     assert document["request"] == ASK.to_json()
+
+
+def test_many_requests_that_wait_are_not_all_named(tmp_path: Path) -> None:
+    told: list[str] = []
+    box = Mailbox(tmp_path, price=Price(), redactor=Redactor({}), pause=time.sleep, tell=told.append, poll_s=0.02)
+    for n in range(MOST_TOLD + 5):
+        with pytest.raises(Unreachable):
+            box.complete(replace(ASK, seed=n), 0.0)
+    assert len(told) == MOST_TOLD
+    assert told[0].startswith(f"waiting for {tmp_path / '0001.response.md'}")
+    assert told[-1].startswith(f"more requests wait for their answers in {tmp_path}")
 
 
 def test_the_page_tells_a_stranger_what_to_do(tmp_path: Path) -> None:

@@ -43,6 +43,34 @@ def test_a_recording_answers_as_the_model_did_at_no_cost(tmp_path: Path) -> None
     assert budget.spent == Cost(calls=1)
 
 
+def test_a_file_of_lines_holds_the_answers_and_not_what_was_asked(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "answers.jsonl"
+    record(file, "cheap", "strong")
+    content = file.read_text()
+    assert len(content.splitlines()) == 2
+    assert KEY not in content
+    assert asking()[0].content not in content
+    assert sorted(json.loads(content.splitlines()[0])) == ["completion", "key", "model", "schema_version"]
+    llm = replay(f"replay:{file}#cheap,replay:{file}#strong")
+    for tier, name in enumerate(("cheap", "strong")):
+        answer = llm.ask(asking(), Point, problem="p", phase="a", tier=tier)
+        assert answer.value == Point(x=1, why=f"{name} [redacted TOY_KEY]")
+
+
+@pytest.mark.parametrize("cut", [1, 20, 200])
+def test_a_line_that_a_kill_cut_off_is_dropped_and_recorded_again(tmp_path: Path, cut: int) -> None:
+    file = tmp_path / "answers.jsonl"
+    record(file, "cheap", "strong")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-cut])
+    assert replay(f"replay:{file}").models == ("cheap",)
+    record(file, "strong")
+    assert [json.loads(line)["model"] for line in file.read_text().splitlines()] == ["cheap", "strong"]
+    file.write_bytes(b"{}\n" + whole)
+    with pytest.raises(InputError, match=r"answers.jsonl, line 1 is damaged"):
+        Replay(file)
+
+
 def test_recordings_of_two_models_need_a_choice(tmp_path: Path) -> None:
     record(tmp_path, "cheap", "org/strong")
     names = f"replay:{tmp_path}#cheap,replay:{tmp_path}#org/strong"
@@ -107,6 +135,9 @@ def test_folders_that_cannot_serve_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"--record: folder .* cannot be made"):
         Recorder(Scripted(["{}"]), tmp_path / "file", Redactor({}))
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"--record: .*folder.jsonl cannot be written"):
+        Recorder(Scripted(["{}"]), tmp_path / "folder.jsonl", Redactor({}))
     with pytest.raises(InputError, match="'replay:' names no folder"):
         replay("replay:")
 

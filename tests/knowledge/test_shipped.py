@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.shipped import FOLDER, shipped, topics
+from knowledge.shipped import FOLDER, find, shipped, texts, topics
 from sysmith_errors import InputError
 
 TEXTS = sorted(FOLDER.glob("*/*.md"))
@@ -38,3 +38,14 @@ def test_every_statement_names_its_source(path: Path) -> None:
     assert len(text) < 6_000
     for item in re.findall(r"^- (?:.+\n(?:  .+\n)*)", text, re.MULTILINE):
         assert re.search(r"\([^()]*(?:\([^()]*\)[^()]*)*\)\s*$", item), f"no source: {item}"
+
+
+def test_a_citation_is_read_back() -> None:
+    (whole,) = find("upgrade_sched/admission.md")
+    (part,) = find("sysmith:upgrade_sched/admission.md > Shortest first")
+    assert part["text"] in whole["text"]
+    assert part["text"].startswith("## Shortest first\n")
+    assert len(find("upgrade_sched")) == sum(row["name"].startswith("sysmith:upgrade_sched/") for row in texts()) == 3
+    for name, said in (("cooking", "no note is called 'cooking'"), ("upgrade_sched > Sauces", "There are: .*Shortest")):
+        with pytest.raises(InputError, match=said):
+            find(name)
