@@ -83,6 +83,15 @@ def no_improvement(patience: int, *, relative: float = 0.0) -> StopRule:
     return rule
 
 
+def once_passed(rule: StopRule) -> StopRule:
+    """``rule``, heard only once something has passed: a search that has nothing yet is not cut short."""
+
+    def heard(trials: Sequence[Trial], budget: Budget) -> Stop | None:
+        return rule(trials, budget) if any(trial.passed for trial in trials) else None
+
+    return heard
+
+
 def any_of(*rules: StopRule) -> StopRule:
     """The first rule that speaks; put the goal before the budget, so that a goal met on the last unit counts as met."""
 

@@ -14,10 +14,11 @@ ENOUGH = 0.6  # a rule is offered where its condition holds at least this far
 @dataclass(frozen=True)
 class Match:
     """A rule that fits a problem. ``fit`` in [0, 1] is how far its condition holds; ``worth`` weighs it by how often
-    the rule was right."""
+    the rule was right. ``nearness`` in [0, 1] is how close the problem lies to those that the advice succeeded on."""
 
     rule: Rule
     fit: float
+    nearness: float = 1.0
 
     @property
     def worth(self) -> float:
@@ -25,14 +26,28 @@ class Match:
 
 
 def matching(rules: Iterable[Rule], facts: Facts, *, domain: str, enough: float = ENOUGH) -> list[Match]:
-    """The rules of ``domain`` in force that fit ``facts``, the worthiest first, ties in the order of their ids."""
+    """The rules of ``domain`` in force that fit, the worthiest first; of equal worth the nearest, then by id."""
     found = []
     for rule in rules:
         if rule.domain == domain and not rule.retired:
             fit = fit_of(rule.condition, facts)
             if fit >= enough:
-                found.append(Match(rule, fit))
-    return sorted(found, key=lambda match: (-match.worth, match.rule.id))
+                found.append(Match(rule, fit, nearness(rule.condition, facts)))
+    return sorted(found, key=lambda match: (-match.worth, -match.nearness, match.rule.id))
+
+
+def nearness(condition: Iterable[Clause], facts: Facts) -> float:
+    """The mean over the clauses of how near the facts lie to what was seen to succeed: 1 within it, for a range less
+    the further off, 0 at a factor of ``REACH`` and beyond; 1 where there are no clauses."""
+    near = []
+    for clause in condition:
+        values = facts.get(clause.name, ())
+        if isinstance(clause, Span):
+            seen = replace(clause, low=clause.seen_low, high=clause.seen_high)
+            near.append(clause_fit(seen, values))
+        else:
+            near.append(clause_fit(clause, values))
+    return sum(near) / len(near) if near else 1.0
 
 
 def fit_of(condition: Iterable[Clause], facts: Facts) -> float:

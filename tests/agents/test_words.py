@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.budget import Budget, Limits
 from agents.protocols import Analysis, Cost, Evaluation, Finding, Proposal, Trial, best_of
 from agents.records import evaluation_from_json, evaluation_to_json, proposal_from_json, proposal_to_json
-from agents.stop import Stop, any_of, budget_spent, goal_met, no_improvement
+from agents.stop import Stop, any_of, budget_spent, goal_met, no_improvement, once_passed
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -114,6 +114,9 @@ def test_no_improvement_in_two(objectives: tuple[float | None, ...], relative: f
 def test_no_improvement_counts_failures_too() -> None:
     failed = [trial(index, None, "failed") for index in range(3)]
     assert no_improvement(3)(failed, FREE) == Stop("stalled", "no improvement in the last 3 trials")
+    assert once_passed(no_improvement(3))(failed, FREE) is None
+    late = [*failed, *trials(5.0, 6.0, 6.0, 6.0)]
+    assert once_passed(no_improvement(3))(late, FREE) == no_improvement(3)(late, FREE) is not None
     assert no_improvement(3)([*failed[:2], trial(2, 1.0)], FREE) is None
     with pytest.raises(ValueError, match="patience"):
         no_improvement(0)

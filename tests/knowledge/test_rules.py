@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from knowledge.rules import Advice, Evidence, Has, OneOf, Rule, Span, clause_for, merged, rule_to_json, weighed
 from knowledge.rules_check import rule_from_json
-from knowledge.rules_match import clause_fit, fit_of, matching, narrowed, widened
+from knowledge.rules_match import clause_fit, fit_of, matching, narrowed, nearness, widened
 from sysmith_errors import InputError
 
 numbers = st.floats(-1e12, 1e12, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-9)
@@ -73,6 +73,17 @@ def test_matching_is_by_domain_in_force_and_worth() -> None:
     found = matching([weak, strong, retired, other], {"a": (1,)}, domain="toy")
     assert [match.rule for match in found] == [strong, weak]
     assert matching([weak], {"a": (2,)}, domain="toy") == []
+
+
+def test_of_equal_worth_the_nearest_comes_first() -> None:
+    rules = [Rule("toy", (clause_for("n", (n,)), OneOf("fs", ("x",))), Advice("try", {"n": n})) for n in (10, 14, 17)]
+    for wanted, order in ((13, [14, 10, 17]), (17, [17, 14, 10]), (11, [10, 14, 17])):
+        found = matching(rules, {"n": (wanted,), "fs": ("x",)}, domain="toy")
+        assert [match.rule.advice.payload["n"] for match in found] == order
+        assert len({match.worth for match in found}) == 1
+    assert nearness(rules[0].condition, {"n": (10,), "fs": ("x",)}) == 1
+    assert nearness(rules[0].condition, {"n": (20,), "fs": ("x",)}) == pytest.approx(0.5)
+    assert nearness((), {}) == 1
 
 
 @given(facts, facts)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.protocols import Analysis, Finding
+from agents.protocols import Analysis, Evaluation, Finding, Problem, Proposal, Trial
 from agents.rules_habits import CITED
 from knowledge.rules import Advice, Evidence, OneOf, Outcome, Rule
 from knowledge.rules_book import RuleBook
@@ -21,7 +21,7 @@ from tuners.upgrade_sched.backtest.blocks import Blocks, Setup
 from tuners.upgrade_sched.backtest.choice import Choice, checked_choice
 from tuners.upgrade_sched.backtest.learned import HABITS, known_by_then
 from tuners.upgrade_sched.backtest.run import Backtest, Request, open_run
-from tuners.upgrade_sched.backtest.search import JUDGED_BY, UNTIL
+from tuners.upgrade_sched.backtest.search import JUDGED_BY, UNTIL, Default, Validation
 from tuners.upgrade_sched.types import History
 
 from .made import history
@@ -121,6 +121,22 @@ def test_known_policies_cite_passages_that_exist(made: History, tmp_path: Path) 
     assert cited
     for citation in cited:
         assert find(citation)[0]["text"]
+
+
+def test_where_all_else_falls_far_behind_the_default_is_tried(
+    made: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = Validation.evaluate
+
+    def strict(self: Validation, problem: Problem, proposal: Proposal) -> Evaluation:
+        if proposal.payload == asdict(Choice()):
+            return evaluate(self, problem, proposal)
+        return Evaluation("failed", 9.0, {"proxy": True}, "far behind")
+
+    monkeypatch.setattr(Validation, "evaluate", strict)
+    report, _ = run(made, tmp_path)
+    assert [s["policy"] for s in report["selections"]] == [asdict(Choice())] * 2
+    assert not list(Default().propose(Analysis(), [Trial("p", 0, Proposal("a", "search"), Evaluation("passed", 1.0))]))
 
 
 @given(

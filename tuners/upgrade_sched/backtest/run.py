@@ -16,7 +16,7 @@ from agents.budget import Budget, Limits
 from agents.loop import LoopResult, run_loop
 from agents.protocols import Problem, Proposer
 from agents.run_dir import RunDir
-from agents.stop import any_of, budget_spent, no_improvement
+from agents.stop import any_of, budget_spent, no_improvement, once_passed
 from sysmith_errors import BudgetExhausted, InputError, Interrupted
 from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks, Setup
@@ -28,6 +28,7 @@ from tuners.upgrade_sched.backtest.search import (
     ORDERS,
     SHORTEST_FIRST,
     VALIDATED,
+    Default,
     Known,
     Search,
     Task,
@@ -130,7 +131,7 @@ class Backtest:
         for split in range(1, setup.splits + 1):
             for load in setup.loads:
                 task = Task(blocks, split - 1, load, tuple(reversed(winners[load][-2:])))
-                parts = (Known(task), Search(task, request.trials))
+                parts = (Known(task), Default(), Search(task, request.trials))
                 result = self._select(f"split-{split}/load-{load:g}", Validation(task), parts, budget)
                 assert result.best is not None
                 choice = choice_of(result.best.proposal.payload)
@@ -159,7 +160,7 @@ class Backtest:
             judge,
             log=self.folder.log,
             budget=budget.child(name),
-            stop=any_of(no_improvement(self.request.patience), budget_spent()),
+            stop=any_of(once_passed(no_improvement(self.request.patience)), budget_spent()),
             halt=self.halt,
             reflect=self._rules.reflect,
         )

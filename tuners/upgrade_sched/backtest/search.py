@@ -155,6 +155,18 @@ class Known:
             yield Proposal(choice.key, "knowledge", why, (noted(section),), asdict(choice))
 
 
+class Default:
+    """The policy that others are measured against, where nothing has passed: it is never far behind itself."""
+
+    name = "the default"
+
+    def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
+        if best_of(history) is None:
+            choice = Choice()
+            why = "all before it looked far worse than this one"
+            yield Proposal(choice.key, "knowledge", why, (noted("A mix of short and sure"),), asdict(choice))
+
+
 def noted(section: str) -> str:
     """The citation of a section of the notes on admission that come with Sysmith."""
     return f"sysmith:upgrade_sched/admission.md > {section}"

@@ -18,7 +18,7 @@ from tuners.upgrade_sched.backtest.baselines import baseline_policy
 from tuners.upgrade_sched.backtest.blocks import Blocks
 from tuners.upgrade_sched.backtest.choice import Choice, choice_of
 from tuners.upgrade_sched.backtest.ratios import RatioBlocks
-from tuners.upgrade_sched.backtest.search import ORDERS, Search, Task, Validation, noted
+from tuners.upgrade_sched.backtest.search import ORDERS, Default, Search, Task, Validation, noted
 from tuners.upgrade_sched.backtest.simulate import play
 from tuners.upgrade_sched.backtest.tradeoff import ORACLE, OURS, point_name, tradeoff
 from tuners.upgrade_sched.durations.base import critical_level
@@ -112,7 +112,9 @@ class Sweep:
             won = self._winners.setdefault((ratio, load), [])
             task = Task(blocks, split - 1, load, (*reversed(won[-2:]), for_goals))
             name = f"split-{split}/load-{load:g}/ratio-{ratio:g}"
-            result = self.select(name, Validation(task, "cost"), (CostSeeds(task), Search(task, self.trials)))
+            result = self.select(
+                name, Validation(task, "cost"), (CostSeeds(task), Default(), Search(task, self.trials))
+            )
             assert result.best is not None
             choice = choice_of(result.best.proposal.payload)
             won.append(choice)
