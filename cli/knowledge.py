@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import knowledge_notes, llm_options
+from cli import knowledge_render as render
+from cli.halting import halt_on_signals
+from sysmith_errors import BudgetExhausted
+
 if TYPE_CHECKING:
-    from knowledge.score import Report
+    from agents.looking_up import Found, Helper
     from knowledge.store import KnowledgeStore
 
 app = typer.Typer(
@@ -20,17 +26,38 @@ app = typer.Typer(
 )
 State = Annotated[Path, typer.Option(help="Folder for runs and knowledge.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-_LINES = 12
+Rewrite = Annotated[
+    bool,
+    typer.Option("--rewrite/--no-rewrite", help="With --models: ask for other words, and search for them too."),
+]
+Rerank = Annotated[
+    bool,
+    typer.Option("--rerank/--no-rerank", help="With --models: ask for the best of the 20 passages found."),
+]
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _open(state: Path) -> KnowledgeStore:
     from knowledge.store import KnowledgeStore
 
-    return KnowledgeStore.open(state, say=lambda line: typer.echo(line, err=True))
+    return KnowledgeStore.open(state, say=_say)
 
 
-def _print(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"schema_version": 1} | document, indent=2, ensure_ascii=False))
+@contextlib.contextmanager
+def _helper(models: str, *, rewrite: bool, rerank: bool, jobs: int = 1, **options: Any) -> Iterator[Helper | None]:
+    """The model that helps with the search, stopped by ^C in good order; None where ``models`` names none."""
+    if not models:
+        yield None
+        return
+    from agents.llm import settings_from_options
+    from agents.looking_up import Helper
+
+    settings = settings_from_options(models, **options)
+    with halt_on_signals() as halt:
+        yield Helper.open(settings, rewrite=rewrite, rerank=rerank, jobs=jobs, halt=halt, say=_say)
 
 
 @app.command()
@@ -68,7 +95,7 @@ def add(
             asdict(d.source) | {"outcome": d.outcome, "passages": counts[d.name]} for d in done if d.source is not None
         ]
         skipped = [{"name": d.name, "reason": d.reason} for d in done if d.source is None]
-        _print({"sources": rows, "skipped": skipped, "passages": sum(counts.values())})
+        render.document({"sources": rows, "skipped": skipped, "passages": sum(counts.values())})
         return
     for item in done:
         about = f"({item.source.format}, {counts[item.name]} passages)" if item.source else item.reason
@@ -82,7 +109,7 @@ def list_all(state: State = Path(".sysmith"), as_json: Json = False) -> None:
     sources, counts = store.sources(), store.counts()
     if as_json:
         rows = [asdict(source) | {"passages": counts[source.name]} for source in sources]
-        _print({"embedding": store.embedding, "sources": rows})
+        render.document({"embedding": store.embedding, "sources": rows})
         return
     for source in sources:
         typer.echo(f"{source.id[:12]}  {source.format:8} {counts[source.name]:6} passages  {source.name}")
@@ -98,7 +125,7 @@ def remove(
     """Remove manuals."""
     gone = _open(state).remove(names)
     if as_json:
-        _print({"removed": [asdict(source) for source in gone]})
+        render.document({"removed": [asdict(source) for source in gone]})
         return
     for source in gone:
         typer.echo(f"removed   {source.name}")
@@ -116,7 +143,7 @@ def rebuild(
     store = _open(state)
     passages = store.rebuild(embedding_name=embedding or None)
     if as_json:
-        _print({"embedding": store.embedding, "sources": len(store.sources()), "passages": passages})
+        render.document({"embedding": store.embedding, "sources": len(store.sources()), "passages": passages})
         return
     typer.echo(f"{len(store.sources())} manuals, {passages} passages, embedding {store.embedding}")
 
@@ -128,23 +155,62 @@ def search(
     method: Annotated[str, typer.Option(help="hybrid, bm25 (exact terms) or vectors.")] = "hybrid",
     source: Annotated[str, typer.Option(help="Keep to manuals of this name or pattern, e.g. lustre/*.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Show long passages whole.")] = False,
+    models: llm_options.Models = "",
+    rewrite: Rewrite = True,
+    rerank: Rerank = True,
+    record: llm_options.Record = None,
+    price_in: llm_options.PriceIn = None,
+    price_out: llm_options.PriceOut = None,
+    max_tokens_total: llm_options.MaxTokensTotal = 0,
+    max_dollars: llm_options.MaxDollars = 0,
+    max_calls: llm_options.MaxCalls = 0,
+    llm_timeout: llm_options.Timeout = 300,
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
     """Show the passages that answer a question, each with its citation. Exit code 1: none shares a word with it.
 
-    What stands nearby in the same section is not shown but named in a line "also".
+    What stands nearby in the same section is not shown but named in a line "also". A model, where --models names one,
+    is asked twice: for other words to search for, and for the best of what was found. Exit code 3: its budget ended,
+    and what is shown was found without it.
     """
-    found = _open(state).search(question, top, source or None, method)  # type: ignore[arg-type]  # search checks it
+    store = _open(state)
+    opened = _helper(
+        models,
+        rewrite=rewrite,
+        rerank=rerank,
+        record=record,
+        price_in=price_in,
+        price_out=price_out,
+        max_tokens_total=max_tokens_total,
+        max_dollars=max_dollars,
+        max_calls=max_calls,
+        timeout_s=llm_timeout,
+    )
+    look: Found | None = None
+    stopped: BudgetExhausted | None = None
+    chosen: Any = method  # the store checks it
+    with opened as helper:
+        if helper:
+            from agents.looking_up import Asked
+
+            try:
+                (look,) = helper.look_up(store, [Asked("the question", question, source or None)], top, chosen)
+            except BudgetExhausted as error:
+                stopped = error
+    found = list(look.passages) if look else store.search(question, top, source or None, chosen)
     if as_json:
-        rows = [asdict(passage) | {"citation": passage.citation} for passage in found]
-        _print({"question": question, "method": method, "passages": rows})
+        rows = [render.passage_row(passage) for passage in found]
+        proposed = look.to_json() if look else {"stopped": str(stopped)}
+        extra = {"model": render.model_row(helper) | proposed} if helper else {}
+        render.document({"question": question, "method": method, "passages": rows} | extra)
     else:
-        for number, passage in enumerate(found, 1):
-            lines = passage.text.split("\n")
-            shown = lines if full or len(lines) <= _LINES else [*lines[: _LINES - 1], "..."]
-            also = [f"    also: {', '.join(passage.also)}"] if passage.also else []
-            typer.echo("\n".join([f"[{number}] {passage.citation}", *(f"    {line}" for line in shown), *also, ""]))
+        render.passages(found, full=full)
+        if helper and look:
+            render.one_look(look, helper)
+    if stopped:
+        _say("what is shown was found without the model")
+        raise stopped
     if not found:
         typer.echo(f"nothing was found for {question!r}", err=True)
         raise typer.Exit(1)
@@ -154,19 +220,35 @@ def search(
 def score(
     questions: Annotated[Path, typer.Argument(help="Questions with their expected places, a JSON object a line.")],
     goal: Annotated[
-        list[str] | None, typer.Option(help="KIND=RECALL: exit 1 where hybrid recall@5 is below; may be given often.")
+        list[str] | None,
+        typer.Option(
+            help="KIND=RECALL: exit 1 where recall@5 is below, of hybrid, or with --models of model; may be given "
+            "often."
+        ),
     ] = None,
     within: Annotated[bool, typer.Option("--within", help="Search only the manual that each question names.")] = False,
     judged: Annotated[
         Path | None, typer.Option(help="Judgements of pooled passages (JSON lines): those called right count too.")
     ] = None,
+    models: llm_options.Models = "",
+    rewrite: Rewrite = True,
+    rerank: Rerank = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Questions asked of a model at once (a mailbox gets all).")] = 8,
+    record: llm_options.Record = None,
+    price_in: llm_options.PriceIn = None,
+    price_out: llm_options.PriceOut = None,
+    max_tokens_total: llm_options.MaxTokensTotal = 0,
+    max_dollars: llm_options.MaxDollars = 0,
+    max_calls: llm_options.MaxCalls = 0,
+    llm_timeout: llm_options.Timeout = 300,
     state: State = Path(".sysmith"),
     as_json: Json = False,
 ) -> None:
     """Measure retrieval: recall@1, @5, @10 and MRR of BM25, vectors and hybrid, with 95 % intervals.
 
     A line holds question, source and section (or expected, a list of such places), and may hold id, kind, split and
-    manual. Exit code 1: a --goal is not reached.
+    manual. With --models there is one more method, model: hybrid, helped as in search. Exit code 1: a --goal is not
+    reached; 3: the model's budget ended, and the figures are those of the other methods.
     """
     from knowledge.pool import read_judgements
     from knowledge.questions import read_goals, read_questions
@@ -175,25 +257,35 @@ def score(
     goals = read_goals(goal or [])
     right = read_judgements(judged) if judged else ()
     store = _open(state)
-    report = measure(store, read_questions(questions), goals=goals, within=within, judged=right)
+    asked = read_questions(questions)
+    looks: dict[str, Found] = {}
+    opened = _helper(
+        models,
+        rewrite=rewrite,
+        rerank=rerank,
+        jobs=jobs,
+        record=record,
+        price_in=price_in,
+        price_out=price_out,
+        max_tokens_total=max_tokens_total,
+        max_dollars=max_dollars,
+        max_calls=max_calls,
+        timeout_s=llm_timeout,
+    )
+    with opened as helper:
+        other = (helper.name, helper.answerer(store, looks)) if helper else None
+        report = measure(store, asked, goals=goals, within=within, judged=right, other=other)
     if as_json:
-        _print(report.document())
+        extra = {"model": render.model_row(helper) | render.looks_row(looks)} if helper else {}
+        render.document(report.document() | extra)
     else:
-        _table(report)
+        render.table(report, goals=bool(goals))
+    if helper and not as_json:
+        render.many_looks(looks, helper)
+    if report.stopped:
+        raise BudgetExhausted(report.stopped)
     if report.missed_goals:
         raise typer.Exit(1)
 
 
-def _table(report: Report) -> None:
-    typer.echo(
-        f"{'split':12} {'kind':11} {'method':8} {'n':>3}  {'recall@1':>8} {'recall@5':>22} {'recall@10':>9} {'MRR':>20}"
-    )
-    for row in report.rows:
-        five, mrr = row.recall[5], row.mrr
-        typer.echo(
-            f"{row.split:12} {row.kind:11} {row.method:8} {row.count:3}  {row.recall[1].value:8.3f} "
-            f"{five.value:8.3f} [{five.low:.3f}, {five.high:.3f}] {row.recall[10].value:8.3f} "
-            f"{mrr.value:6.3f} [{mrr.low:.3f}, {mrr.high:.3f}]"
-        )
-    for goal in report.missed_goals:
-        typer.echo(goal, err=True)
+knowledge_notes.register(app)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from knowledge import embedding as embeddings
 from knowledge.chunks import Chunk
 from knowledge.files import REBUILD
-from knowledge.ranking import Bm25, Retriever, document_terms, embedded_text
+from knowledge.ranking import DEPTH, Bm25, Retriever, document_terms, embedded_text
 from sysmith_errors import InternalFault
 from sysmith_files import fsync_dir, write_atomic
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from knowledge.embedding import Vectors
 
 Row = tuple[str, Chunk]
+VERSION = 2  # of what is built: an index of another one is built anew
 _COLLECTION = "passages"
 
 
@@ -65,9 +66,10 @@ def _fill(
     say: Callable[[str], None],
 ) -> None:
     client = _client(folder)
-    collection = client.create_collection(
-        _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 256}}
-    )
+    # With fewer candidates than vectors the search is approximate, and not the same each time that chromadb builds its
+    # graph: equal questions got other passages.
+    hnsw = {"space": "cosine", "ef_search": max(len(texts), DEPTH)}
+    collection = client.create_collection(_COLLECTION, embedding_function=None, configuration={"hnsw": hnsw})
     step = min(512, client.get_max_batch_size())
     for start in range(0, len(texts), step):
         end = min(start + step, len(texts))

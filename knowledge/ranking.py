@@ -1,5 +1,5 @@
-"""Ranking passages: BM25 over exact terms, vectors, and their fusion, in which a thesaurus widens the question; where
-they are kept is elsewhere."""
+"""Ranking passages: BM25 over exact terms, vectors, and their fusion, in which a thesaurus widens the question, and
+other wordings of it where somebody gives them; where passages are kept is elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from knowledge.chunks import Chunk
+from knowledge.expansion import Expansion
 from knowledge.files import REBUILD
 from knowledge.folding import Place, fold
 from knowledge.thesaurus import Concept, Thesaurus, shipped
@@ -33,7 +34,17 @@ NAMED_SHARE = 0.2
 DEPTH = 100
 # What another way to say a word of the question counts, beside the word itself. Chosen as above.
 CONCEPT_WEIGHT = 1.0
+# With other wordings (knowledge.expansion) each counts as much as the question, and the preferred manuals half as much;
+# where the question names a parameter, all of it together counts NAMED_SHARE. A lone good guess is at the head of one
+# ranking among ten, so that the head must weigh more than with two: hence a smaller k, chosen on twenty questions that
+# are in no set here.
+WORDING_WEIGHT, PREFERENCE_WEIGHT = 1.0, 0.5
+WORDING_K = 3
 _NAME = re.compile(r"[a-z0-9*}][._][a-z*{]|(?:^|\s)--?[a-z]|[a-z]-[a-z]+-[a-z]")
+
+
+# A ranking (row and score, best first) with what it counts in a fusion.
+Weighed = tuple[float, Sequence[tuple[int, float]]]
 
 
 class VectorIndex(Protocol):
@@ -135,26 +146,59 @@ class Retriever:
         self._make_model, self._make_vectors = model, vectors
 
     def rank(
-        self, query: str, method: Method = "hybrid", count: int = 5, sources: Collection[str] | None = None
+        self,
+        query: str,
+        method: Method = "hybrid",
+        count: int = 5,
+        sources: Collection[str] | None = None,
+        expansion: Expansion | None = None,
     ) -> list[tuple[int, float]]:
         """The best ``count`` rows and their scores, only of ``sources`` where given. A score compares within one
-        answer alone: BM25's sum, a cosine, or the fused reciprocal rank."""
+        answer alone: BM25's sum, a cosine, or the fused reciprocal rank, which it is with an ``expansion`` too."""
+        if expansion:
+            return self._widened(query, method, count, sources, expansion)
         if method == "bm25":
             return self._exact(query, count, sources)
         if method == "vectors":
             return self._near(query, count, sources)
-        depth = max(DEPTH, count)
+        return fuse(self._both(query, max(DEPTH, count), sources))[:count]
+
+    def _both(self, query: str, depth: int, sources: Collection[str] | None) -> list[Weighed]:
         if names_parameter(query):  # the name decides: other words for it would only add noise
             exact, share = self._exact(query, depth, sources), min(self.model.share, NAMED_SHARE)
         else:
             exact, share = self._exact(query, depth, sources, shipped()), self.model.share
-        return fuse([(1.0, exact), (share, self._near(query, depth, sources))])[:count]
+        return [(1.0, exact), (share, self._near(query, depth, sources))]
+
+    def _widened(
+        self, query: str, method: Method, count: int, sources: Collection[str] | None, expansion: Expansion
+    ) -> list[tuple[int, float]]:
+        """The rankings of the question and of each other wording, fused."""
+        depth, texts = max(DEPTH, count), expansion.texts
+        named = NAMED_SHARE / (len(texts) + 1) if names_parameter(query) else 1.0
+        if method == "hybrid":
+            lists, share = self._both(query, depth, sources), self.model.share
+        else:
+            lists, share = [(1.0, self.rank(query, method, depth, sources))], 1.0
+        for text in texts:
+            if method != "vectors":
+                lists.append((named * WORDING_WEIGHT, self._exact(text, depth, sources)))
+            if method != "bm25":
+                lists.append((named * WORDING_WEIGHT * share, self._near(text, depth, sources)))
+        fused = fuse(lists, WORDING_K)
+        preferred = [(row, score) for row, score in fused if expansion.prefers(self._rows[row][0])]
+        return fuse([*lists, (named * PREFERENCE_WEIGHT, preferred)], WORDING_K)[:count]
 
     def places(
-        self, query: str, method: Method = "hybrid", count: int = 5, sources: Collection[str] | None = None
+        self,
+        query: str,
+        method: Method = "hybrid",
+        count: int = 5,
+        sources: Collection[str] | None = None,
+        expansion: Expansion | None = None,
     ) -> list[Place]:
         """As ``rank``, with what stands together in one section folded into its best passage: ``count`` places."""
-        return fold(self.rank(query, method, max(DEPTH, 2 * count), sources), self._rows, count)
+        return fold(self.rank(query, method, max(DEPTH, 2 * count), sources, expansion), self._rows, count)
 
     def _exact(
         self, query: str, count: int, sources: Collection[str] | None, thesaurus: Thesaurus | None = None
@@ -176,10 +220,10 @@ class Retriever:
         return self._make_vectors()
 
 
-def fuse(lists: Sequence[tuple[float, Sequence[tuple[int, float]]]]) -> list[tuple[int, float]]:
+def fuse(lists: Sequence[Weighed], k: int = RRF_K) -> list[tuple[int, float]]:
     """Reciprocal rank fusion of rankings, each with its weight: rows and fused scores, best first, ties by row."""
     scores: dict[int, float] = {}
     for weight, ranking in lists:
         for rank, (row, _) in enumerate(ranking, 1):
-            scores[row] = scores.get(row, 0.0) + weight / (RRF_K + rank)
+            scores[row] = scores.get(row, 0.0) + weight / (k + rank)
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))

@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from knowledge import chunks, embedding, reading
+from knowledge.expansion import Expansion
 from knowledge.files import locked
+from knowledge.index import VERSION as INDEX_VERSION
 from knowledge.index import Index, Row, build
+from knowledge.manuals import Manual, manuals
 from knowledge.passages import Passage, passage
 from knowledge.ranking import METHODS, Method
 from sysmith_errors import InputError, SysmithError
@@ -200,26 +203,48 @@ class KnowledgeStore:
                 self._write(manifest)
             return len(self._build(manifest).rows)
 
-    def search(self, query: str, top: int = 5, source: str | None = None, method: Method = "hybrid") -> list[Passage]:
+    def search(
+        self,
+        query: str,
+        top: int = 5,
+        source: str | None = None,
+        method: Method = "hybrid",
+        expansion: Expansion | None = None,
+    ) -> list[Passage]:
         """The passages that answer ``query`` best, best first, at most ``top``; empty where nothing shares a word.
 
         They lie in distinct places: neighbours in one section are folded into the best of them (``Passage.also``).
-        ``source`` keeps to manuals whose name matches it. Raises InputError for an empty store or query, an unknown
-        method and a ``source`` that matches no manual.
+        ``source`` keeps to manuals whose name matches it; ``expansion`` is searched for beside the query. Raises
+        InputError for an empty store or query, an unknown method and a ``source`` that matches no manual.
         """
+        within = self.check(query, top, source, method)
+        index = self._current()
+        found = index.retriever.places(query, method, top, within, expansion)
+        return [passage(*index.rows[p.row], p.score, (index.rows[row][1] for row in p.also)) for p in found]
+
+    def check(self, query: str, top: int, source: str | None, method: str) -> set[str] | None:
+        """The names of the manuals to search, None for all. Raises InputError as ``search`` does, and searches nothing:
+        for callers who pay for something before they search."""
         if method not in METHODS:
             raise InputError(f"--method {method!r} is not known", mend=f"Choose one of {', '.join(METHODS)}.")
         if not query.strip():
             raise InputError("the question is empty", mend="Say what to look for.")
         if top < 1:
             raise InputError(f"--top {top} is not a positive number", mend="Ask for one passage or more.")
+        return self._within(source)
+
+    def manuals(self, source: str | None = None) -> list[Manual]:
+        """What there is to search, with titles, only of manuals whose name matches ``source``.
+
+        Raises InputError for an empty store and a ``source`` that matches no manual.
+        """
+        return manuals(self._current().rows, self._within(source))
+
+    def _within(self, source: str | None) -> set[str] | None:
         sources = self.sources()
         if not sources:
             raise InputError(f"there is no manual in {self.folder}", mend=_ADD)
-        within = None if source is None else {s.name for s in self._matching(sources, source)}
-        index = self._current()
-        found = index.retriever.places(query, method, top, within)
-        return [passage(*index.rows[p.row], p.score, (index.rows[row][1] for row in p.also)) for p in found]
+        return None if source is None else {s.name for s in self._matching(sources, source)}
 
     def _matching(self, sources: Sequence[Source], pattern: str, *, ids: bool = False) -> list[Source]:
         found = [
@@ -338,7 +363,7 @@ def _free(name: str, path: Path, kept: Sequence[Source]) -> str:
 
 
 def _fingerprint(manifest: dict[str, Any]) -> str:
-    """What an index depends on: the manuals, how they are cut and the embedding."""
+    """What an index depends on: the manuals, how they are cut and indexed, and the embedding."""
     sources = sorted((entry["name"], entry["id"], entry["format"]) for entry in manifest["sources"])
-    basis = json.dumps([sources, manifest["embedding"], chunks.VERSION, SCHEMA_VERSION])
+    basis = json.dumps([sources, manifest["embedding"], chunks.VERSION, INDEX_VERSION])
     return hashlib.sha256(basis.encode()).hexdigest()

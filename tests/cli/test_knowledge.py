@@ -95,6 +95,17 @@ def test_nothing_found_is_exit_code_1(capsys: pytest.CaptureFixture[str], manual
     assert document(capsys, "search", "zebra", code=1)["passages"] == []
 
 
+def test_notes_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, "knowledge", "notes")
+    names = [line.split()[0] for line in out.splitlines()]
+    assert (code, "sysmith:kernelgen/amd.md" in names) == (0, True)
+    assert [row["name"] for row in document(capsys, "notes")["texts"]] == names
+    code, out, _ = said(capsys, "knowledge", "notes", "sysmith:upgrade_sched/admission.md > Longest first")
+    assert out.startswith("## Longest first\n")
+    (row,) = document(capsys, "notes", "upgrade_sched/admission.md > Longest first")["texts"]
+    assert row["text"] == out.rstrip("\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -108,6 +119,8 @@ def test_nothing_found_is_exit_code_1(capsys: pytest.CaptureFixture[str], manual
         (["score", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         (["score", "q.jsonl", "--goal", "speed=1"], "--goal 'speed=1' cannot be read"),
         (["search", "x", "--top", "0"], "Invalid value for '--top'"),
+        (["notes", "cooking"], "no note is called 'cooking'"),
+        (["notes", "kernelgen/amd.md > Sauces"], "has no section 'Sauces'. There are: "),
     ],
 )
 def test_refusals(capsys: pytest.CaptureFixture[str], manuals: Path, arguments: list[str], says: str) -> None:
