@@ -84,6 +84,8 @@ def plan(
 
     write_outputs(value, made.planner.compiled, made.schedule, out=out, csv=csv, ics=ics, report=report)
     typer.echo(json.dumps(value, indent=1) if as_json else plan_text(value))
+    if not as_json and value["summary"]["gap_reading"]:
+        typer.echo(f"\n{value['summary']['gap_reading']}")
     left = value["summary"]["not_scheduled"] + value["summary"]["impossible"]
     raise typer.Exit(0 if not left else 3 if made.result.stop.kind == "budget" else 1)
 
@@ -93,6 +95,10 @@ def bench(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random fleets.")] = 0,
     load: Annotated[float, typer.Option(min=0.01, max=100, help="Mean work asked for over the windows' time.")] = 1.2,
     constrained: Annotated[bool, typer.Option("--constrained", help="Fleets with every kind of constraint.")] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Constrained fleets with these kinds only, separated by commas; none: with no constraint."),
+    ] = None,
     verify: Annotated[bool, typer.Option(help="Check each schedule with the independent checker.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -100,19 +106,34 @@ def bench(
     from cli.upgrade_sched_render import bench_text
     from tuners.upgrade_sched.plan.bench import bench_apart, growth
 
-    rows = []
+    rows, kinds = [], _kinds(only)
     for size in _sizes(servers):
         typer.echo(f"planning {size} servers ...", err=True)
-        rows.append(bench_apart(size, seed=seed, load=load, check=verify, constrained=constrained))
+        rows.append(bench_apart(size, seed=seed, load=load, check=verify, constrained=constrained, kinds=kinds))
     exponents = growth(rows)
     if as_json:
         typer.echo(json.dumps({"schema_version": 1, "runs": rows, "growth": exponents}, indent=1))
     else:
         typer.echo(bench_text(rows))
+        for row in rows:
+            if row["gap_reading"]:
+                typer.echo(f"{row['servers']} servers: {row['gap_reading']}")
         if exponents:
             work, seconds = exponents["operations"], exponents["cpu_seconds"]
             typer.echo(f"growth with the fleet (1 is linear): operations {work:.2f}, processor seconds {seconds:.2f}")
     raise typer.Exit(1 if any(row["violations"] for row in rows) else 0)
+
+
+def _kinds(text: str | None) -> list[str] | None:
+    from tuners.upgrade_sched.plan.fleets import KINDS
+
+    if text is None:
+        return None
+    kinds = [part.strip() for part in text.split(",")] if text.strip() != "none" else []
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"--only: there is no kind {kind!r}", mend=f"Use some of {', '.join(KINDS)}, or none.")
+    return kinds
 
 
 def _sizes(text: str) -> list[int]:

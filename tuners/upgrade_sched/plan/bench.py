@@ -16,9 +16,10 @@ import numpy as np
 
 from sysmith_errors import InternalFault
 from tuners.upgrade_sched.plan.bound import combinatorial_bound, upper_bound
-from tuners.upgrade_sched.plan.fleets import constrained_fleet, random_fleet
+from tuners.upgrade_sched.plan.fleets import KINDS, constrained_fleet, only, random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import Policy, build
+from tuners.upgrade_sched.plan.reading import reading
 from tuners.upgrade_sched.plan.verify import violations
 
 
@@ -30,14 +31,19 @@ def bench(
     policy: Policy | None = None,
     check: bool = True,
     constrained: bool = False,
+    kinds: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Plan one random fleet: seconds of each part, peak memory of the process (MiB), gap to the bound.
 
     ``seconds`` counts all from the problem in memory to the schedule and its bound; the independent check is apart.
     ``operations`` counts the scheduler's steps, the same on any machine. ``gap_loose_percent`` is the gap to the bound
-    that knows lanes, deadlines and one constraint at a time.
+    that knows lanes, deadlines and one constraint at a time. ``kinds``: the constrained fleet with these kinds of
+    constraints only (``fleets.KINDS``).
     """
-    problem = (constrained_fleet if constrained else random_fleet)(servers, seed=seed, load=load)
+    if kinds is not None:
+        problem = only(constrained_fleet(servers, seed=seed, load=load), kinds)
+    else:
+        problem = (constrained_fleet if constrained else random_fleet)(servers, seed=seed, load=load)
     began, processor = time.perf_counter(), time.process_time()
     compiled = compile_problem(problem)
     ready = time.perf_counter()
@@ -50,7 +56,8 @@ def bench(
     weight = problem.upgrades.weight
     return {
         "servers": servers,
-        "constrained": constrained,
+        "constrained": constrained or kinds is not None,
+        "kinds": list(kinds) if kinds is not None else list(KINDS) if constrained else None,
         "upgrades": len(problem.upgrades),
         "windows": len(problem.windows),
         "slots": problem.windows[0].slots,
@@ -70,6 +77,7 @@ def bench(
         "bound_method": bound.method,
         "gap_percent": round(100 * bound.gap(schedule, weight), 3),
         "gap_loose_percent": round(100 * combinatorial_bound(compiled).gap(schedule, weight), 3),
+        "gap_reading": reading(compiled, schedule, bound),
         "violations": len(found) if check else None,
     }
 
@@ -92,12 +100,21 @@ def _peak_mib() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def bench_apart(servers: int, *, seed: int, load: float, check: bool, constrained: bool = False) -> dict[str, Any]:
+def bench_apart(
+    servers: int,
+    *,
+    seed: int,
+    load: float,
+    check: bool,
+    constrained: bool = False,
+    kinds: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """``bench`` in a process of its own, so that its peak memory is its own. Raises InternalFault where it breaks."""
     import json
     import subprocess
 
-    call = f"bench({servers}, seed={seed}, load={load!r}, check={check}, constrained={constrained})"
+    some = list(kinds) if kinds is not None else None
+    call = f"bench({servers}, seed={seed}, load={load!r}, check={check}, constrained={constrained}, kinds={some!r})"
     code = f"import json; from tuners.upgrade_sched.plan.bench import bench; print(json.dumps({call}))"
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(

@@ -2,8 +2,8 @@
 
 Three relaxations, the smallest of which counts: the chain of knapsacks over windows and deadlines (``select``); one
 knapsack over all windows in which no group exceeds its own capacity (a laminar polymatroid, greedy as well); and, where
-waves, scopes, blackouts, a late begin or groups press, prices on every window (``prices``). All keep the risk on lanes;
-none knows order within a window. ``lp`` has a tighter one for small cases.
+waves, scopes, blackouts, a late begin, dependencies or groups press, prices on every window (``prices``). All keep the
+risk on lanes; none knows order within a window. ``lp`` has a tighter one for small cases.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def pressed(c: Compiled) -> bool:
     """Whether anything but lanes and deadlines can decide what fits: else the chain of knapsacks says it all."""
     upgrades, jobs = c.problem.upgrades, np.nonzero(c.possible)[0]
     begin = min(window.start for window in c.problem.windows)
-    if c.problem.constraints.waves or any(c.blackouts) or not c.eligible[c.signature[jobs]].all():
+    if c.problem.constraints.waves or upgrades.after or any(c.blackouts) or not c.eligible[c.signature[jobs]].all():
         return True
     if np.any(upgrades.not_before[jobs] > begin):
         return True

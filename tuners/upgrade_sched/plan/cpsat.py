@@ -10,6 +10,7 @@ whole seconds.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,9 @@ class _Model:
         self.start = {i: self.model.new_int_var(0, self.horizon, "") for i in jobs}
         self.present = {i: self.model.new_bool_var("") for i in jobs}
         self.at: dict[tuple[int, int, int], Any] = {}
+        self.buffers: dict[tuple[int, int], tuple[Any, Any, dict[int, int]]] = {}
+        self.before: list[tuple[Any, int, int]] = []  # whether an upgrade's part of its lane is over by a dark's start
+        self.overs: list[tuple[Any, list[int]]] = []  # when waves are over, and of what they are
         for which in windows:
             self._window(which)
         for i in jobs:
@@ -83,7 +87,9 @@ class _Model:
             buffer = model.new_int_var(0, window.length, "")
             square = model.new_int_var(0, window.length**2, "")
             model.add_multiplication_equality(square, [buffer, buffer])
-            flags, intervals, variance = [], [], []
+            flags, intervals = [], []
+            variance: dict[int, int] = {}
+            self.buffers[which, lane] = buffer, square, variance
             for i in mine:
                 flag = self.at[i, which, lane] = model.new_bool_var("")
                 begin = self.start[i]
@@ -96,17 +102,18 @@ class _Model:
                 for dark_start, dark_end in c.blackouts[c.signature[i]]:
                     if dark_end > window.start and dark_start < window.end:
                         before = model.new_bool_var("")
+                        self.before.append((before, i, dark_end))
                         over = begin + self.mean[i] + buffer <= dark_start - self.origin
                         model.add(over).only_enforce_if(flag, before)
                         model.add(begin >= dark_end - self.origin).only_enforce_if(flag, ~before)
                 interval = model.new_optional_fixed_size_interval_var(begin, self.mean[i], flag, "")
                 flags.append(flag)
                 intervals.append(interval)
-                variance.append(math.ceil(z * z * SCALE * float(upgrades.spread_s[i]) ** 2))
+                variance[i] = math.ceil(z * z * SCALE * float(upgrades.spread_s[i]) ** 2)
             if not flags:
                 continue
             model.add_no_overlap(intervals)
-            model.add(sum(v * flag for v, flag in zip(variance, flags, strict=True)) <= SCALE * square)
+            model.add(sum(v * flag for v, flag in zip(variance.values(), flags, strict=True)) <= SCALE * square)
             if previous is not None:  # lanes are alike: the fuller one comes first
                 model.add(sum(flags) <= sum(previous))
             previous = flags
@@ -154,6 +161,7 @@ class _Model:
             # All later steps, for the waves in between may have nothing in them.
             late = np.nonzero(self.c.possible & (step > number))[0].tolist()
             over = model.new_int_var(0, 2 * self.horizon, "")
+            self.overs.append((over, early))
             for i in early:
                 if self.free[i]:
                     model.add(over >= self.start[i] + self.mean[i]).only_enforce_if(self.present[i])
@@ -188,15 +196,34 @@ class _Model:
         self.model.maximize(sum(parts))
 
     def hint(self) -> None:
-        """Start from the schedule as it is."""
+        """Start from the schedule as it is, with lanes numbered as the model wants them: fuller ones first."""
+        schedule, model = self.schedule, self.model
+        starts = {i: int(schedule.start[i]) - self.origin if schedule.window[i] >= 0 else 0 for i in self.jobs}
         for i in self.jobs:
-            there = bool(self.schedule.window[i] >= 0)
-            self.model.add_hint(self.present[i], there)
-            if there:
-                self.model.add_hint(self.start[i], int(self.schedule.start[i]) - self.origin)
+            model.add_hint(self.present[i], bool(schedule.window[i] >= 0))
+            model.add_hint(self.start[i], starts[i])
+        place: dict[tuple[int, int], int] = {}
+        for which in {which for _, which, _ in self.at}:
+            held = Counter(int(schedule.lane[i]) for i in self.jobs if schedule.window[i] == which)
+            fuller = [lane for lane, _ in sorted(held.items(), key=lambda item: (-item[1], item[0]))]
+            for lane, free in zip(fuller, self._lanes(which), strict=False):
+                place[which, lane] = free
+        inside: dict[tuple[int, int], list[int]] = {}
         for (i, which, lane), flag in self.at.items():
-            at = self.schedule.window[i] == which and self.schedule.lane[i] == lane
-            self.model.add_hint(flag, bool(at))
+            mine = schedule.window[i] == which and place.get((which, int(schedule.lane[i]))) == lane
+            model.add_hint(flag, bool(mine))
+            if mine:
+                inside.setdefault((which, lane), []).append(i)
+        for key, (buffer, square, variance) in self.buffers.items():
+            total = sum(variance[i] for i in inside.get(key, ()))
+            value = math.isqrt(max(0, math.ceil(total / SCALE) - 1)) + 1 if total else 0
+            model.add_hint(buffer, value)
+            model.add_hint(square, value**2)
+        for before, i, dark_end in self.before:
+            model.add_hint(before, starts[i] < dark_end - self.origin)
+        for over, jobs in self.overs:
+            ends = [int(schedule.start[i]) - self.origin + self.mean[i] for i in jobs if schedule.window[i] >= 0]
+            model.add_hint(over, max(ends, default=0))
 
 
 def _largest_z(c: Compiled) -> float:

@@ -23,6 +23,7 @@ from tuners.upgrade_sched.plan.explain import reasons
 from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.load import Sources, load, with_durations
 from tuners.upgrade_sched.plan.model import NOWHERE, FleetProblem, Schedule
+from tuners.upgrade_sched.plan.reading import reading
 from tuners.upgrade_sched.plan.risk import Risk
 
 SCHEMA_VERSION = 1
@@ -51,7 +52,7 @@ def iso(moment: int | float) -> str:
 
 
 def summary(c: Compiled, schedule: Schedule, bound: Bound) -> dict[str, Any]:
-    """The plan in numbers. ``gap`` is 1 - value / bound; times are Unix seconds."""
+    """The plan in numbers. ``gap`` is 1 - value / bound, ``gap_reading`` how to read it; times are Unix seconds."""
     upgrades, placed = c.problem.upgrades, schedule.placed
     used = schedule.window[placed]
     return {
@@ -63,6 +64,7 @@ def summary(c: Compiled, schedule: Schedule, bound: Bound) -> dict[str, Any]:
         "bound": round(bound.value, 6),
         "bound_method": bound.method,
         "gap": round(bound.gap(schedule, upgrades.weight), 6),
+        "gap_reading": reading(c, schedule, bound),
         "windows": len(c.problem.windows),
         "windows_used": len(np.unique(used)),
         "last_window": int(used.max()) + 1 if len(used) else 0,

@@ -5,10 +5,13 @@ five types of upgrade with lognormal means and spreads of 15 to 60 %; priorities
 one each night, with so many slots that ``load`` times their time is asked for.
 
 ``random_fleet`` has limits and floors that seldom bind and 5 % deadlines. ``constrained_fleet`` has every kind of
-constraint there is, each so tight that lifting it changes the schedule.
+constraint there is, each so tight that lifting it changes the schedule; ``only`` leaves some kinds of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,6 +82,45 @@ def random_fleet(
 
 def _labels(codes: np.ndarray, prefix: str) -> Labels:
     return Labels(codes.astype(np.int64), tuple(f"{prefix}{n}" for n in range(int(codes.max(initial=0)) + 1)))
+
+
+KINDS = (
+    "max-running",
+    "rack",
+    "power",
+    "service",
+    "zone",
+    "waves",
+    "blackouts",
+    "deadlines",
+    "not-before",
+    "dependencies",
+    "scopes",
+)
+
+
+def only(problem: FleetProblem, kinds: Collection[str]) -> FleetProblem:
+    """The problem with no constraints but those of ``kinds`` (of ``KINDS``). Risk on lanes stays."""
+    upgrades, rules, windows = problem.upgrades, problem.constraints, problem.windows
+    count = len(upgrades)
+    if "deadlines" not in kinds:
+        upgrades = replace(upgrades, deadline=np.full(count, NEVER))
+    if "not-before" not in kinds:
+        upgrades = replace(upgrades, not_before=np.zeros(count, np.int64))
+    if "dependencies" not in kinds:
+        upgrades = replace(upgrades, after={})
+    if "waves" not in kinds:
+        upgrades, rules = replace(upgrades, wave=np.full(count, -1)), replace(rules, waves=())
+    if "scopes" not in kinds:
+        windows = tuple(replace(window, where={}) for window in windows)
+    rules = replace(
+        rules,
+        max_running=rules.max_running if "max-running" in kinds else None,
+        limits=tuple(limit for limit in rules.limits if limit.domain in kinds),
+        floors=tuple(floor for floor in rules.floors if floor.domain in kinds),
+        blackouts=rules.blackouts if "blackouts" in kinds else (),
+    )
+    return replace(problem, upgrades=upgrades, constraints=rules, windows=windows)
 
 
 def constrained_fleet(

@@ -16,7 +16,7 @@ from tuners.upgrade_sched.plan.bound import Bound, upper_bound
 from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.relaxed import Relaxed, relax
 
-MOST_VARIABLES = 8_000
+MOST_VARIABLES = 10_000
 
 
 def small_enough(c: Compiled) -> bool:

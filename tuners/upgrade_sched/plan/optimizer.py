@@ -28,6 +28,7 @@ from tuners.upgrade_sched.plan.verify import violations
 # Up to this many upgrades several policies are tried unless the user says how many.
 SMALL = 20_000
 POLISHED = 2_000
+NOTES = "sysmith:upgrade_sched/windows.md > Risk of a window"
 POLICIES = (Policy(), Policy(4, 0.0, 1), Policy(6, 0.2, 2), Policy(2, 0.0, 3), Policy(1, 0.1, 4), Policy(4, 0.5, 5))
 
 
@@ -123,7 +124,8 @@ class Policies:
         for number, policy in enumerate(POLICIES):
             payload = {"classes": policy.classes, "reach": policy.reach, "seed": policy.seed}
             why = "lanes by class of variance keep the buffers small" if not number else "another mix of the same"
-            proposal = Proposal(f"policy-{number + 1}", "knowledge" if not number else "search", why, payload=payload)
+            source = "search" if number else "knowledge"
+            proposal = Proposal(f"policy-{number + 1}", source, why, (NOTES,), payload)
             if proposal.content_hash not in tried:
                 yield proposal
 

@@ -16,7 +16,8 @@ import numpy as np
 from tuners.upgrade_sched.plan.model import Floats
 from tuners.upgrade_sched.plan.relaxed import Cut, Kind, Relaxed
 
-STEPS = 100
+STEPS = 300
+FEW = 100  # steps for a fleet with less than twice as many upgrades
 WORK = 4e8  # steps times what one step reads; large fleets take fewer steps
 FIRST, LAST = 0.3, 0.02  # the smoothing, in parts of an upgrade's weight
 STRIDE = 0.3  # the first step, in parts of the price at which one window for all would clear
@@ -25,34 +26,63 @@ SAMPLE = 20_000
 
 @dataclass
 class Prices:
-    """What a second costs: ``lanes[w]``, ``cuts[k]``, ``kinds[n][w, g]``."""
+    """What a second costs: ``lanes[w]``, ``cuts[k]``, ``kinds[n][w, g]``. ``order[e]``: what the later of a pair pays
+    to the one it waits for."""
 
     lanes: Floats
     cuts: Floats
     kinds: list[Floats]
+    order: Floats
 
     def copy(self) -> Prices:
-        return Prices(self.lanes.copy(), self.cuts.copy(), [one.copy() for one in self.kinds])
+        return Prices(self.lanes.copy(), self.cuts.copy(), [one.copy() for one in self.kinds], self.order.copy())
 
 
 def priced_bound(r: Relaxed, steps: int | None = None) -> float:
     """The bound after ``steps`` steps (None: as many as ``WORK`` allows)."""
     if not len(r.jobs) or not r.fits.any():
         return 0.0
+    return priced(r, steps)[0] * (1 + 1e-9) + 1e-6
+
+
+def priced(r: Relaxed, steps: int | None = None) -> tuple[float, Prices]:
+    """The least bound met and its prices; at least one upgrade must fit somewhere."""
     cost = r.fits.size * (2 + len(r.kinds))
-    count = steps if steps is not None else int(min(STEPS, max(3, WORK / cost)))
+    count = int(np.clip(len(r.jobs) // 2, FEW, STEPS))
+    count = steps if steps is not None else int(min(count, max(3, WORK / cost)))
     prices, stride = _start(r), STRIDE
     if len(r.jobs) > 2 * SAMPLE:
         # Lanes and large groups are priced on a part of the fleet first, with as large a part of the room.
         part, keep = _part(r)
         prices = _lift(r, keep, _improve(part, _start(part), STEPS, STRIDE)[1])
         stride = STRIDE / 10
-    return _improve(r, prices, count, stride)[0] * (1 + 1e-9) + 1e-6
+    return _improve(r, prices, count, stride)
+
+
+def least_costs(r: Relaxed, prices: Prices) -> Floats:
+    """What each upgrade's time costs in the cheapest part open to it; infinite where none is."""
+    least = np.full(len(r.jobs), np.inf)
+    for w in range(len(r.lanes)):
+        cost = _costs(r, prices, w)
+        least = np.where(r.fits[w], np.minimum(least, cost), least)
+    return least
+
+
+def _costs(r: Relaxed, prices: Prices, w: int) -> Floats:
+    """What each upgrade's time costs in part ``w``."""
+    second = np.zeros(len(r.jobs))
+    for kind, price in zip(r.kinds, prices.kinds, strict=True):
+        second += np.append(price[w], 0.0)[kind.group]
+    cost: Floats = prices.lanes[w] * r.size[w] + r.mean * second
+    for cut, one in zip(r.cuts, prices.cuts.tolist(), strict=True):
+        if one and cut.window == w:
+            cost[cut.members] += one * cut.size
+    return cost
 
 
 def _start(r: Relaxed) -> Prices:
     zero = [np.zeros_like(kind.room) for kind in r.kinds]
-    return Prices(np.full(len(r.lanes), _clearing(r)), np.zeros(len(r.cuts)), zero)
+    return Prices(np.full(len(r.lanes), _clearing(r)), np.zeros(len(r.cuts)), zero, np.zeros(len(r.order)))
 
 
 def _clearing(r: Relaxed) -> float:
@@ -85,14 +115,9 @@ def _improve(r: Relaxed, prices: Prices, steps: int, stride: float) -> tuple[flo
 def _evaluate(r: Relaxed, prices: Prices, smooth: float) -> tuple[float, Floats]:
     """The bound at some prices, and how upgrades (columns) choose among windows (rows)."""
     gain = np.empty(r.fits.shape)
+    worth = _passed_on(r, prices)
     for w in range(len(r.lanes)):
-        second = np.zeros(len(r.jobs))
-        for kind, price in zip(r.kinds, prices.kinds, strict=True):
-            second += np.append(price[w], 0.0)[kind.group]
-        gain[w] = r.weight - prices.lanes[w] * r.size[w] - r.mean * second
-    for cut, price in zip(r.cuts, prices.cuts.tolist(), strict=True):
-        if price:
-            gain[cut.window, cut.members] -= price * cut.size
+        gain[w] = worth - _costs(r, prices, w)
     gain[~r.fits] = -np.inf
     top = np.maximum(gain.max(axis=0), 0.0)
     value = float(top.sum() + prices.lanes @ r.lanes)
@@ -106,12 +131,20 @@ def _evaluate(r: Relaxed, prices: Prices, smooth: float) -> tuple[float, Floats]
     return value, gain
 
 
+def _passed_on(r: Relaxed, prices: Prices) -> Floats:
+    """What each upgrade is worth when those that wait pay those that they wait for."""
+    worth = r.weight.copy()
+    np.subtract.at(worth, r.order[:, 0], prices.order)
+    np.add.at(worth, r.order[:, 1], prices.order)
+    return worth
+
+
 def _move(r: Relaxed, prices: Prices, chosen: Floats, step: float) -> None:
     """Move each price by up to ``step``, in proportion to how much too much or too little is asked for."""
     prices.lanes += step * _excess((chosen * r.size).sum(axis=1), r.lanes)
     np.maximum(prices.lanes, 0.0, out=prices.lanes)
     for n, cut in enumerate(r.cuts):
-        asked = np.array(float(chosen[cut.window, cut.members] @ cut.size))
+        asked = np.array(float(chosen[cut.window].take(cut.members) @ cut.size))
         prices.cuts[n] = max(0.0, prices.cuts[n] + step * float(_excess(asked, np.array(cut.room))))
     for kind, price in zip(r.kinds, prices.kinds, strict=True):
         many = kind.room.shape[1]
@@ -119,6 +152,10 @@ def _move(r: Relaxed, prices: Prices, chosen: Floats, step: float) -> None:
             load: Floats = np.bincount(kind.group + 1, r.mean * chosen[w], many + 1)[1:].astype(float)
             price[w] += step * _excess(load, kind.room[w])
         np.maximum(price, 0.0, out=price)
+    if len(r.order):
+        share = chosen.sum(axis=0)
+        prices.order += step * float(np.median(r.mean)) * (share[r.order[:, 0]] - share[r.order[:, 1]])
+        np.maximum(prices.order, 0.0, out=prices.order)
 
 
 def _excess(asked: Floats, room: Floats) -> Floats:
@@ -140,8 +177,9 @@ def _part(r: Relaxed) -> tuple[Relaxed, list[int]]:
         cuts.append(Cut(cut.window, place[cut.members[mine]], cut.size[mine], cut.room * share))
     keep = [n for n, kind in enumerate(r.kinds) if len(r.jobs) * share / kind.room.shape[1] >= 50]
     kinds = tuple(Kind(r.kinds[n].group[picked], r.kinds[n].room * share) for n in keep)
+    order = place[r.order][np.all(place[r.order] >= 0, axis=1)]
     columns = (r.jobs[picked], r.weight[picked], r.mean[picked], r.fits[:, picked], r.size[:, picked])
-    return Relaxed(*columns, r.lanes * share, tuple(cuts), kinds), keep
+    return Relaxed(*columns, r.lanes * share, tuple(cuts), kinds, r.window, r.begin, order), keep
 
 
 def _lift(r: Relaxed, keep: list[int], small: Prices) -> Prices:
@@ -149,4 +187,4 @@ def _lift(r: Relaxed, keep: list[int], small: Prices) -> Prices:
     kinds = [np.zeros_like(kind.room) for kind in r.kinds]
     for n, price in zip(keep, small.kinds, strict=True):
         kinds[n] = price
-    return Prices(small.lanes, small.cuts, kinds)
+    return Prices(small.lanes, small.cuts, kinds, np.zeros(len(r.order)))

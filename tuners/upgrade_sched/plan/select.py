@@ -91,11 +91,8 @@ def capacity_of(c: Compiled) -> Floats:
 def choose(c: Compiled, seed: int = 0) -> Choice:
     """The order of preference: waves first, then what the knapsack keeps by weight and worth for its size, then the
     rest."""
-    upgrades = c.problem.upgrades
-    size, due, capacity = sizes_of(c), due_windows(c), capacity_of(c)
-    worth = upgrades.weight.copy()
-    if upgrades.after:
-        _inherit(upgrades.after, worth, due)
+    size, capacity = sizes_of(c), capacity_of(c)
+    worth, due = inherited(c)
     forced = worth.copy()
     step = c.problem.step
     # An early wave holds up all that comes after it, so it is not left out for being long.
@@ -109,20 +106,21 @@ def choose(c: Compiled, seed: int = 0) -> Choice:
     )
     rank = np.empty(len(size), np.int64)
     rank[order] = np.arange(len(size))
-    return Choice(rank, chosen, due, _latest(rank, chosen, due, size, c), size)
+    return Choice(rank, chosen, due, latest_windows(rank, chosen, due, size, c), size)
 
 
-def _inherit(after: object, worth: Floats, due: Ints) -> None:
-    """What others wait for is worth as much as they are, and due as early."""
-    assert isinstance(after, dict)
-    for number in reversed(list(TopologicalSorter(after).static_order())):
+def inherited(c: Compiled) -> tuple[Floats, Ints]:
+    """Weight and due window of each upgrade; what others wait for is worth as much as they are, and due as early."""
+    worth, due, after = c.problem.upgrades.weight.copy(), due_windows(c), c.problem.upgrades.after
+    for number in reversed(list(TopologicalSorter(dict(after)).static_order())):
         for earlier in after.get(number, ()):
             worth[earlier] = max(worth[earlier], worth[number])
             if 0 <= due[number] < due[earlier]:
                 due[earlier] = due[number]
+    return worth, due
 
 
-def _latest(rank: Ints, chosen: Bools, due: Ints, size: Floats, c: Compiled) -> Ints:
+def latest_windows(rank: Ints, chosen: Bools, due: Ints, size: Floats, c: Compiled) -> Ints:
     """For each chosen upgrade the last window it can wait for when all are packed as late as deadlines allow.
 
     Going back through the windows, each is filled with what is preferred least among what may still go there.

@@ -17,7 +17,7 @@ from tuners.upgrade_sched.plan.groups import Compiled
 from tuners.upgrade_sched.plan.model import Bools, Schedule
 from tuners.upgrade_sched.plan.pools import Grid, Pool
 from tuners.upgrade_sched.plan.select import Choice, Policy
-from tuners.upgrade_sched.plan.waves import last_chances, on_crowded_groups, reserves_alone
+from tuners.upgrade_sched.plan.waves import on_crowded_groups, reserves_alone
 
 END, READY, STEP, OPEN, PICK = range(5)  # at one instant, ends come before starts
 WAITING, POOLED, STARTED, DEAD = range(4)
@@ -57,6 +57,7 @@ class Sweep:
         self.latest = choice.latest.copy()
         self.need = reserves_alone(c)
         self.hurried = bytearray(count)
+        self.apart = np.zeros(count, dtype=bool)  # what never comes into the pools (``wavesweep``)
         ordered = self.steps[c.possible & (self.steps >= 0)]
         self.left = np.bincount(ordered, minlength=len(problem.constraints.waves) + 1).tolist()
         self.step, self.step_end, self.begun = 0, 0, 0  # begun: when the last step did
@@ -174,8 +175,9 @@ class Sweep:
         return bool(self.steps[job] <= self.step and upgrades.not_before[job] <= now)
 
     def _put(self, job: int) -> None:
-        self.state[job] = POOLED
-        self.pools[self.signature[job]].add(job)
+        if not self.apart[job]:
+            self.state[job] = POOLED
+            self.pools[self.signature[job]].add(job)
 
     def _block(self, group: int, job: int) -> None:
         if self.hurried[job] > 1:
@@ -221,7 +223,7 @@ class Sweep:
         self.order = self.order[states[self.order] <= POOLED]
         jobs = self.order
         self.operations += len(jobs)
-        keep = (self.steps[jobs] <= self.step) & (upgrades.not_before[jobs] <= now)
+        keep = (self.steps[jobs] <= self.step) & (upgrades.not_before[jobs] <= now) & ~self.apart[jobs]
         keep &= now + upgrades.mean_s[jobs] <= upgrades.deadline[jobs]
         jobs = jobs[keep]
         if self.needs:
@@ -251,12 +253,7 @@ class Sweep:
             jobs = jobs[~(inside | later)]
 
     def _hurry(self, now: int) -> None:
-        """While others wait for a wave, its upgrades wait no longer than the wave has to take."""
-        if self.step >= len(self.c.problem.constraints.waves):
-            return
-        members = np.nonzero((self.steps == self.step) & (self.states <= POOLED))[0]
-        if len(members):
-            self.latest[members] = last_chances(self.c, members, self.need, now)
+        """While others wait for a wave, its upgrades wait no longer than the wave has to take (``wavesweep``)."""
 
     def _cut_short(self, jobs: np.ndarray, which: int, now: int) -> np.ndarray:
         """Which upgrades, where this window is their last, must start first: those that must be over before it is, and
@@ -270,8 +267,7 @@ class Sweep:
 
     def _awaited(self, jobs: np.ndarray) -> np.ndarray:
         """Which upgrades a later wave waits for."""
-        last = self.step >= len(self.c.problem.constraints.waves)
-        return np.zeros(len(jobs), bool) if last else self.steps[jobs] == self.step
+        return (self.steps[jobs] == self.step) & (self.step < len(self.c.problem.constraints.waves))
 
     def _fill(self, pools: list[Pool], jobs: np.ndarray) -> None:
         self.states[jobs] = POOLED

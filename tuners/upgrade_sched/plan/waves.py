@@ -18,6 +18,7 @@ from tuners.upgrade_sched.plan.model import NEVER, Bools, Floats, Ints, Schedule
 BUSIEST = 40  # groups of each constraint that are looked at as the one that ends last
 CROWDED = 0.7  # a group's work in parts of the time from which on its upgrades go first
 FEW = 0.25
+TAILS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85)  # the buffers at which tails are taken, as quantiles
 FULL = 0.9  # a wave's share of the lanes' time at which it needs one window more
 
 
@@ -42,10 +43,13 @@ def least_needs(c: Compiled) -> Floats:
     return needs
 
 
-def first_starts(c: Compiled, jobs: Ints, which: int, after: Ints, need: Floats) -> Ints:
+def first_starts(
+    c: Compiled, jobs: Ints, which: int, after: Ints, need: Floats, span: tuple[int, int] | None = None
+) -> Ints:
     """The earliest start of each of ``jobs`` in a window, from the times ``after`` on and with ``need`` seconds for it
-    and its buffer; NEVER if none."""
+    and its buffer; NEVER if none. ``span``: the part of the window that is looked at (Unix seconds)."""
     window, upgrades = c.problem.windows[which], c.problem.upgrades
+    opens, closes = span or (window.start, window.end)
     code = c.signature[jobs]
     begin = np.maximum(after, upgrades.not_before[jobs])
     found = np.full(len(jobs), NEVER)
@@ -53,7 +57,7 @@ def first_starts(c: Compiled, jobs: Ints, which: int, after: Ints, need: Floats)
         if not c.eligible[one, which]:
             continue
         mine = np.nonzero(code == one)[0]
-        for start, end in light(window.start, window.end, c.blackouts[one]):
+        for start, end in light(opens, closes, c.blackouts[one]):
             first = np.maximum(start, begin[mine])
             fits = first + need[jobs[mine]] <= np.minimum(end, upgrades.deadline[jobs[mine]]) + 1e-6
             better = fits & (first < found[mine])
@@ -61,8 +65,9 @@ def first_starts(c: Compiled, jobs: Ints, which: int, after: Ints, need: Floats)
     return found
 
 
-def last_chances(c: Compiled, jobs: Ints, need: Floats, now: int) -> Ints:
-    """For each of a wave's ``jobs`` the last window in which it fits, of those by which the wave could be over.
+def last_chances(c: Compiled, jobs: Ints, need: Floats, now: int, least: int = 0) -> Ints:
+    """For each of a wave's ``jobs`` the last window in which it fits, of those by which the wave could be over, and of
+    all up to window ``least``.
 
     The position after the last window stands for those that fit nowhere any more.
     """
@@ -76,7 +81,7 @@ def last_chances(c: Compiled, jobs: Ints, need: Floats, now: int) -> Ints:
     some = table.any(axis=1)
     if not some.any():
         return np.full(len(jobs), late)
-    target = int(np.argmax(table[some], axis=1).max())
+    target = max(int(np.argmax(table[some], axis=1).max()), min(least, late - 1))
     asked = float(need[jobs[some]].sum())
     room = np.cumsum([window.slots * max(0, window.end - max(window.start, now)) for window in windows])
     while target + 1 < late and asked > FULL * room[target]:
@@ -120,6 +125,15 @@ def releases(c: Compiled) -> dict[int, int]:
 
     Times count from the first window. An upgrade that cannot run at all holds nobody up.
     """
+    return _timeline(c)[0]
+
+
+def least_ends(c: Compiled) -> list[int]:
+    """For each wave a time before which it is not over in any schedule; 0 for one without upgrades."""
+    return _timeline(c)[1]
+
+
+def _timeline(c: Compiled) -> tuple[dict[int, int], list[int]]:
     problem, step, waves = c.problem, c.problem.step, c.problem.constraints.waves
     begin = min((window.start for window in problem.windows), default=0)
     found, need = {-1: begin, 0: begin}, least_needs(c)
@@ -129,7 +143,7 @@ def releases(c: Compiled) -> dict[int, int]:
         ends.append(_over(c, members, found[number], need))
         over = max(ends, default=0)
         found[number + 1] = max(found[number], over + wave.soak_s if over else 0)
-    return found
+    return found, ends
 
 
 def _over(c: Compiled, members: Ints, release: int, need: Floats) -> int:
@@ -146,8 +160,8 @@ def _over(c: Compiled, members: Ints, release: int, need: Floats) -> int:
         return NEVER
     mean = c.problem.upgrades.mean_s[members]
     over = int((start + mean).max())
-    # Whatever is last in an interval leaves at least its own buffer before the end.
-    buffer = np.floor(need - c.problem.upgrades.mean_s)
+    # What a group runs falls into at most ``cap`` rows, and the last of each leaves its own buffer before the end.
+    buffer = np.maximum(np.floor(need - c.problem.upgrades.mean_s), 0.0)
     caps = np.array([one.cap for one in c.groups])
     for column in range(c.membership.shape[1]):
         group = c.membership[members, column]
@@ -155,10 +169,23 @@ def _over(c: Compiled, members: Ints, release: int, need: Floats) -> int:
         busy = np.nonzero(load > 0)[0]
         order = busy[np.argsort(-(load[busy] / caps[busy]), kind="stable")]
         for one in order[:BUSIEST].tolist():
-            mine = members[group == one]
-            own = [(max(first, release), last - int(buffer[mine].min())) for first, last in _open_to(c, mine)]
-            over = max(over, _when(own, float(load[one] / caps[one])))
-    return max(over, _lanes_over(c, members, release))
+            for mine in _subsets(c, members[group == one]):
+                least = int(np.sort(buffer[mine])[: int(caps[one])].sum() / caps[one])
+                own = [(max(first, release), last - least) for first, last in _open_to(c, mine)]
+                over = max(over, _when(own, float(c.problem.upgrades.mean_s[mine].sum() / caps[one])))
+    return max(over, _lanes_over(c, members, release), _tails_over(c, members, release))
+
+
+def _subsets(c: Compiled, jobs: Ints) -> list[Ints]:
+    """All of ``jobs``, and those to which no other windows are open than to one of them."""
+    code = c.signature[jobs]
+    codes = np.unique(code)
+    found = [jobs]
+    for row in np.unique(c.eligible[codes], axis=0):
+        inside = codes[~np.any(c.eligible[codes] & ~row, axis=1)]
+        if len(inside) < len(codes):
+            found.append(jobs[np.isin(code, inside)])
+    return found
 
 
 def _open_to(c: Compiled, jobs: Ints) -> list[tuple[int, int]]:
@@ -187,6 +214,34 @@ def _when(parts: list[tuple[int, int]], seconds: float) -> int:
             return first + math.ceil(seconds - 1e-6)
         seconds -= length
     return NEVER
+
+
+def _tails_over(c: Compiled, members: Ints, release: int) -> int:
+    """When lanes' buffers and one constraint's caps together could have run ``members`` (the tails of ``relaxed``)."""
+    upgrades, z, windows = c.problem.upgrades, least_z(c), c.problem.windows
+    mean = upgrades.mean_s[members].astype(float)
+    longest = float(max(window.length for window in windows))
+    size = c.problem.risk.sizes(mean, upgrades.spread_s[members].astype(float) ** 2, longest, z)
+    used, over = np.unique(c.signature[members]), 0
+    rooms = [
+        (max(window.start, release), window.end, min(window.slots, len(members)))
+        for which, window in enumerate(windows)
+        if window.end > release and c.eligible[used, which].any()
+    ]
+    for column in c.membership[members].T:
+        caps = sum(c.groups[group].cap for group in np.unique(column).tolist())
+        if column.min() < 0 or caps >= max((lanes for _, _, lanes in rooms), default=0):
+            continue
+        for d in np.quantile(longest * (1.0 - mean / size), TAILS).tolist():
+            left, end = float(np.minimum(size, mean + size * (d / longest)).sum()), NEVER
+            for begin, close, lanes in sorted(rooms):
+                tail = min(d, float(close - begin))
+                left -= min(caps, lanes) * (close - begin - tail) + lanes * tail
+                if left <= 1e-6:
+                    end = begin
+                    break
+            over = max(over, end)
+    return over
 
 
 def _lanes_over(c: Compiled, members: Ints, release: int) -> int:

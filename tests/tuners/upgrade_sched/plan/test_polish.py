@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from tuners.upgrade_sched.plan import cpsat
 from tuners.upgrade_sched.plan import polish as polishing
 from tuners.upgrade_sched.plan.bound import upper_bound
-from tuners.upgrade_sched.plan.fleets import random_fleet
+from tuners.upgrade_sched.plan.fleets import constrained_fleet, only, random_fleet
 from tuners.upgrade_sched.plan.groups import compile_problem
 from tuners.upgrade_sched.plan.heuristic import build
 from tuners.upgrade_sched.plan.lp import lp_bound
@@ -96,3 +96,16 @@ def test_a_fleet_too_large_for_one_model_is_searched_part_by_part(monkeypatch: p
     assert violations(problem, better) == []
     assert worth(c, better) >= worth(c, start)
     assert better.facts["polish_rounds"] > 1
+
+
+def test_the_solver_starts_from_the_schedule_that_it_is_given() -> None:
+    """With next to no effort, what it answers is worth no less: its hint is a whole solution."""
+    for kinds in (("zone",), ("waves", "dependencies", "max-running")):
+        c = compile_problem(only(constrained_fleet(150, seed=1), kinds))
+        start = build(c)
+        windows = [2, 3]
+        jobs = np.nonzero(np.isin(start.window, windows))[0].tolist()
+        answer = cpsat.solve(c, start, windows, jobs, effort=0.5, seed=0)
+        assert answer.schedule is not None
+        assert worth(c, answer.schedule)[0] >= worth(c, start)[0]
+        assert violations(c.problem, answer.schedule) == []
