@@ -184,9 +184,10 @@ def _describe(sample: Any) -> str:
         import torch
 
         if isinstance(x, torch.Tensor):
-            return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}" + (
-                f" strides {list(x.stride())}" if x.layout is torch.strided and not x.is_contiguous() else ""
-            )
+            strided = x.layout is torch.strided
+            layout = "" if strided else f"{str(x.layout).removeprefix('torch.')} "
+            strides = f" strides {list(x.stride())}" if strided and not x.is_contiguous() else ""
+            return f"{layout}{str(x.dtype).removeprefix('torch.')}{list(x.shape)}{strides}"
         if isinstance(x, (list, tuple)):
             return "[" + ", ".join(text(item) for item in x) + "]"
         return repr(x)

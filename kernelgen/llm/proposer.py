@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.budget import Budget
-from agents.llm import LLM, Answer, MalformedAnswer, Message
+from agents.llm import LLM, Answer, MalformedAnswer, Message, visible
 from agents.protocols import Analysis, Proposal, Trial
 from kernelgen.lint import Packs
 from kernelgen.llm.answers import KernelAnswer
@@ -52,6 +52,7 @@ class KernelProposer:
     def __init__(self, shop: Workshop, operator: Operator, budget: Budget) -> None:
         self.shop, self.operator, self.budget = shop, operator, budget
         self.refusal = ""  # why no model was asked, once that is known
+        self._told: set[Step] = set()
         self._answers: dict[Step, list[Answer[KernelAnswer]] | MalformedAnswer] = {}
 
     def propose(self, analysis: Analysis, history: Sequence[Trial]) -> Iterator[Proposal]:
@@ -87,6 +88,9 @@ class KernelProposer:
             answers = self._ask(step, messages)
             if isinstance(answers, MalformedAnswer):
                 break  # there is no text to mend: begin afresh
+            if all(answer.value.impossible for answer in answers):
+                self._given_up(step, answers[0])
+                break  # another model may know a way, in a conversation of its own
             trials = steps.get(step, {})
             if trials:
                 candidate, trial = closest(trials)
@@ -115,6 +119,12 @@ class KernelProposer:
         if not self.refusal:
             self.refusal = why
             self.shop.say(f"{self.operator.name}: no model is asked, because {why}")
+
+    def _given_up(self, step: Step, answer: Answer[KernelAnswer]) -> None:
+        if step not in self._told:
+            self._told.add(step)
+            why = " ".join(visible(answer.value.impossible).split())
+            self.shop.say(f"{self.operator.name}: {answer.model} says that it cannot be done: {why}")
 
     def _ask(self, step: Step, messages: Sequence[Message]) -> list[Answer[KernelAnswer]] | MalformedAnswer:
         """The answers of one step, asked for once; after a resume the event log has those that were paid for."""
@@ -149,6 +159,9 @@ class KernelProposer:
         kept = dict(base.get("kernels", {}))
         allowed = found.allowed | seen(history)
         for number, answer in enumerate(answers):
+            if answer.value.impossible:
+                faults.append(f"it says that it cannot be done: {answer.value.impossible}")
+                continue
             made = assemble(answer.value.source, list(found.wanted), allowed)
             if made.faults:
                 faults += made.faults

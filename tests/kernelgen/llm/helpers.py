@@ -128,6 +128,7 @@ def run(
     each: Limits | None = None,
     doc: str = "",
     advice: tuple[str, ...] = (),
+    say: Callable[[str], object] = lambda text: None,
     **options: Any,
 ) -> LoopResult:
     """Work on ``angle`` with scripted models, in the folder's event log; run it again to resume."""
@@ -140,7 +141,7 @@ def run(
         budget = Budget(limits)
         llm = LLM(models, settings=settings, budget=budget, log=log, say=lambda text: None)
         synthesis = SynthesisProposer(kernels)
-        shop = Workshop(llm, chosen, kernels, synthesis.library_hash, packs)
+        shop = Workshop(llm, chosen, kernels, synthesis.library_hash, packs, say)
         child = budget.child("angle", each)
         operator = Operator("angle", "pointwise", doc, ("float32",), ("cuda:90",), advice)
         evaluator = CandidateEvaluator(

@@ -93,7 +93,7 @@ def test_a_models_own_words_reach_only_the_two_fields(tmp_path: Path, text: str)
     model = Model(lambda messages: answer(RIGHT, approach=text))
     result = run(tmp_path, model)
     assert result.stop.kind == "goal"
-    assert set(KernelAnswer.model_fields) == {"approach", "source"}
+    assert set(KernelAnswer.model_fields) == {"approach", "source", "impossible"}
     assert set(result.trials[-1].proposal.payload) == {"library", "variants", "kernels"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,26 @@ def test_the_same_answer_again_is_not_judged_again(tmp_path: Path) -> None:
     assert len(model.asked) == 3
     assert keys(result) == ["default", "s1.a1.c1"]
     assert "the same as one that was judged" in model.asked[2].messages[-1].content
+
+
+GIVEN_UP = json.dumps({"approach": "None.", "impossible": "no name that is\nallowed reads its parts"})
+
+
+def test_who_says_that_it_cannot_be_done_is_not_asked_again_and_another_may_know_a_way(tmp_path: Path) -> None:
+    cheap, strong, told = Model(lambda messages: GIVEN_UP, "cheap"), Model(lambda messages: answer(RIGHT), "strong"), []
+    result = run(tmp_path, [cheap, strong], sessions=2, attempts=3, say=told.append)
+    assert [len(cheap.asked), len(strong.asked)] == [1, 1]
+    assert result.stop.kind == "goal"
+    assert told == ["angle: cheap says that it cannot be done: no name that is allowed reads its parts"]
+    alone = Model(lambda messages: GIVEN_UP)
+    (tmp_path / "alone").mkdir()
+    result = run(tmp_path / "alone", alone, sessions=2, attempts=3)
+    assert (result.stop.kind, len(alone.asked), len(result.trials)) == ("dry", 2, 1)
+
+
+def test_one_of_several_candidates_may_give_up(tmp_path: Path) -> None:
+    replies = iter([GIVEN_UP, answer(WRONG), answer(RIGHT), GIVEN_UP])
+    assert run(tmp_path, Model(lambda messages: next(replies)), best_of=2).stop.kind == "goal"
 
 
 def test_best_of_n_judges_each_and_builds_on_the_best(tmp_path: Path) -> None:
