@@ -16,7 +16,7 @@ from cli.halting import halt_on_signals
 from sysmith_errors import BudgetExhausted
 
 if TYPE_CHECKING:
-    from agents.looking_up import Found, Helper
+    from agents.looking_up import AssistedSearch, Found
     from knowledge.store import KnowledgeStore
 
 app = typer.Typer(
@@ -47,17 +47,19 @@ def _open(state: Path) -> KnowledgeStore:
 
 
 @contextlib.contextmanager
-def _helper(models: str, *, rewrite: bool, rerank: bool, jobs: int = 1, **options: Any) -> Iterator[Helper | None]:
+def _assisted(
+    models: str, *, rewrite: bool, rerank: bool, jobs: int = 1, **options: Any
+) -> Iterator[AssistedSearch | None]:
     """The model that helps with the search, stopped by ^C in good order; None where ``models`` names none."""
     if not models:
         yield None
         return
     from agents.llm import settings_from_options
-    from agents.looking_up import Helper
+    from agents.looking_up import AssistedSearch
 
     settings = settings_from_options(models, **options)
     with halt_on_signals() as halt:
-        yield Helper.open(settings, rewrite=rewrite, rerank=rerank, jobs=jobs, halt=halt, say=_say)
+        yield AssistedSearch.open(settings, rewrite=rewrite, rerank=rerank, jobs=jobs, halt=halt, say=_say)
 
 
 @app.command()
@@ -175,7 +177,7 @@ def search(
     and what is shown was found without it.
     """
     store = _open(state)
-    opened = _helper(
+    opened = _assisted(
         models,
         rewrite=rewrite,
         rerank=rerank,
@@ -190,24 +192,24 @@ def search(
     look: Found | None = None
     stopped: BudgetExhausted | None = None
     chosen: Any = method  # the store checks it
-    with opened as helper:
-        if helper:
+    with opened as assisted:
+        if assisted:
             from agents.looking_up import Asked
 
             try:
-                (look,) = helper.look_up(store, [Asked("the question", question, source or None)], top, chosen)
+                (look,) = assisted.look_up(store, [Asked("the question", question, source or None)], top, chosen)
             except BudgetExhausted as error:
                 stopped = error
     found = list(look.passages) if look else store.search(question, top, source or None, chosen)
     if as_json:
         rows = [render.passage_row(passage) for passage in found]
         proposed = look.to_json() if look else {"stopped": str(stopped)}
-        extra = {"model": render.model_row(helper) | proposed} if helper else {}
+        extra = {"model": render.model_row(assisted) | proposed} if assisted else {}
         render.document({"question": question, "method": method, "passages": rows} | extra)
     else:
         render.passages(found, full=full)
-        if helper and look:
-            render.one_look(look, helper)
+        if assisted and look:
+            render.one_look(look, assisted)
     if stopped:
         _say("what is shown was found without the model")
         raise stopped
@@ -259,7 +261,7 @@ def score(
     store = _open(state)
     asked = read_questions(questions)
     looks: dict[str, Found] = {}
-    opened = _helper(
+    opened = _assisted(
         models,
         rewrite=rewrite,
         rerank=rerank,
@@ -272,16 +274,16 @@ def score(
         max_calls=max_calls,
         timeout_s=llm_timeout,
     )
-    with opened as helper:
-        other = (helper.name, helper.answerer(store, looks)) if helper else None
+    with opened as assisted:
+        other = (assisted.name, assisted.answerer(store, looks)) if assisted else None
         report = measure(store, asked, goals=goals, within=within, judged=right, other=other)
     if as_json:
-        extra = {"model": render.model_row(helper) | render.looks_row(looks)} if helper else {}
+        extra = {"model": render.model_row(assisted) | render.looks_row(looks)} if assisted else {}
         render.document(report.document() | extra)
     else:
         render.table(report, goals=bool(goals))
-    if helper and not as_json:
-        render.many_looks(looks, helper)
+    if assisted and not as_json:
+        render.many_looks(looks, assisted)
     if report.stopped:
         raise BudgetExhausted(report.stopped)
     if report.missed_goals:

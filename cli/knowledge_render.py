@@ -12,7 +12,7 @@ import typer
 from cli.text import safe
 
 if TYPE_CHECKING:
-    from agents.looking_up import Found, Helper
+    from agents.looking_up import AssistedSearch, Found
     from knowledge.passages import Passage
     from knowledge.score import Report
 
@@ -56,36 +56,38 @@ def table(report: Report, *, goals: bool) -> None:
         typer.echo(goal, err=True)
 
 
-def one_look(found: Found, helper: Helper) -> None:
+def one_look(found: Found, assisted: AssistedSearch) -> None:
     """Say on stderr what the model proposed for one question, and what it cost."""
     words = found.expansion
     if words and words.phrases:
         typer.echo(f"also searched for: {safe('; '.join(words.phrases), 400)}", err=True)
     if words and words.manuals:
         typer.echo(f"preferred: {safe(', '.join(words.manuals), 200)}", err=True)
-    if helper.reranks and "rerank" not in found.failures:
+    if assisted.reranks and "rerank" not in found.failures:
         first = ", ".join(map(str, found.before[: found.named]))
         put = f"put passages {first} of the search first" if found.named else "put no passage first"
         typer.echo(f"the model {put}", err=True)
-    typer.echo(_cost(helper), err=True)
+    typer.echo(_cost(assisted), err=True)
 
 
-def many_looks(found: Mapping[str, Found], helper: Helper) -> None:
+def many_looks(found: Mapping[str, Found], assisted: AssistedSearch) -> None:
     """Say on stderr for how many questions the model's answers were used, and what they cost."""
-    for phase, wanted in (("rewrite", helper.rewrites), ("rerank", helper.reranks)):
+    for phase, wanted in (("rewrite", assisted.rewrites), ("rerank", assisted.reranks)):
         failed = [name for name, one in found.items() if phase in one.failures]
         if wanted and failed:
             some = ", ".join(failed[:10]) + (", ..." if len(failed) > 10 else "")
             typer.echo(f"model: {len(failed)} of {len(found)} questions went without its {phase}: {some}", err=True)
-    typer.echo(_cost(helper), err=True)
+    typer.echo(_cost(assisted), err=True)
 
 
-def model_row(helper: Helper) -> dict[str, Any]:
+def model_row(assisted: AssistedSearch) -> dict[str, Any]:
     """Which models were asked for what, and the cost, as plain JSON."""
-    cost = helper.cost
+    cost = assisted.cost
     return {
-        "models": list(helper.models),
-        "asked_for": [name for name, wanted in (("rewrite", helper.rewrites), ("rerank", helper.reranks)) if wanted],
+        "models": list(assisted.models),
+        "asked_for": [
+            name for name, wanted in (("rewrite", assisted.rewrites), ("rerank", assisted.reranks)) if wanted
+        ],
         "cost": {"calls": cost.calls, "tokens": cost.tokens, "dollars": round(cost.dollars, 8)},
     }
 
@@ -96,6 +98,6 @@ def looks_row(found: Mapping[str, Found]) -> dict[str, Any]:
     return {"without": failed, "questions": {name: one.to_json() for name, one in found.items()}}
 
 
-def _cost(helper: Helper) -> str:
-    cost = helper.cost
-    return f"model {', '.join(helper.models)}: {cost.calls} calls, {cost.tokens} tokens, ${cost.dollars:.4f}"
+def _cost(assisted: AssistedSearch) -> str:
+    cost = assisted.cost
+    return f"model {', '.join(assisted.models)}: {cost.calls} calls, {cost.tokens} tokens, ${cost.dollars:.4f}"

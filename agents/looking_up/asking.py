@@ -86,7 +86,7 @@ def _ask(llm: LLM, phase: str, name: str, messages: Sequence[Message], answer: t
     raise AssertionError("there is at least one model")
 
 
-def few(say: Callable[[str], None]) -> Callable[[str], None]:
+def first_few(say: Callable[[str], None]) -> Callable[[str], None]:
     """``say`` for what a client has to tell, which may be the same trouble with each of a hundred questions."""
     guard, left = threading.Lock(), [_MOST_SAID]
 

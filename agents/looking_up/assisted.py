@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agents.budget import Budget
 from agents.llm import LLM, LLMSettings, Message
 from agents.llm.mailbox import Mailbox
-from agents.looking_up.asking import ask_all, few
+from agents.looking_up.asking import ask_all, first_few
 from agents.protocols import Cost
 from knowledge.expansion import Expansion, reordered
 from knowledge.passages import Passage
@@ -68,7 +68,7 @@ class Found:
         }
 
 
-class Helper:
+class AssistedSearch:
     """Use ``open``; tests may bring a client of their own, whose budget is ``budget``.
 
     At most two requests are made for a question (and one repair of each, where an answer does not fit). ``jobs`` is how
@@ -106,12 +106,12 @@ class Helper:
         jobs: int = 8,
         halt: threading.Event | None = None,
         say: Callable[[str], None] = lambda _: None,
-    ) -> Helper:
+    ) -> AssistedSearch:
         """Raises InputError for a model, key, price or folder that will not do, and where there is nothing to ask;
         MissingPart without litellm."""
         settings = replace(settings, max_tokens=min(settings.max_tokens, MAX_TOKENS))
         budget = Budget(settings.limits, name="the questions")
-        llm = LLM.open(settings.models, settings=settings, budget=budget, log=None, halt=halt, say=few(say))
+        llm = LLM.open(settings.models, settings=settings, budget=budget, log=None, halt=halt, say=first_few(say))
         return cls(llm, budget, rewrite=rewrite, rerank=rerank, jobs=jobs, say=say)
 
     @property
