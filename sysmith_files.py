@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 
@@ -18,10 +19,16 @@ def fsync_dir(path: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one whole. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace ``path`` so that a reader, or a crash, meets the old file or the new one whole. Raises OSError.
+
+    A new file may be read by whom the user's umask lets, an old one by whom it was before.
+    """
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
